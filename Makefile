@@ -1,0 +1,78 @@
+# strayspan: the preloaded object (shim/) and the command (tools/).
+#
+#   make                build/libstrayspan.so, build/strayspan
+#   make test           every test (scripts/test installs what it needs first)
+#   make install        PREFIX=/usr/local DESTDIR=
+#   make format, lint   clang-format in place; clang-tidy, cppcheck, shellcheck, clang-format --dry-run
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WERROR ?=
+warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes $(WERROR)
+
+# The shim needs no library and no symbol version: it loads beside any libc (nothing is NEEDED), and
+# everything it takes from the program's libc is weak. Hence no stack protector and no fortified calls.
+shim_cflags = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector \
+	-U_FORTIFY_SOURCE -fasynchronous-unwind-tables -fno-strict-aliasing -D_GNU_SOURCE \
+	-Wframe-larger-than=1024 $(warnings)
+shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
+	-Wl,-z,noexecstack -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \
+	-Wl,--version-script=shim/exports.map
+
+tools_cflags = -std=gnu11 -D_GNU_SOURCE $(warnings)
+tools_libs = -ldw -lelf -ljansson -liberty
+
+shim_sources = $(wildcard shim/*.c shim/*.S)
+shim_objects = $(patsubst shim/%,$(BUILD)/shim/%.o,$(shim_sources))
+tools_sources = $(wildcard tools/*.c)
+tools_objects = $(patsubst tools/%,$(BUILD)/tools/%.o,$(tools_sources))
+
+all: $(BUILD)/libstrayspan.so $(BUILD)/strayspan
+
+$(BUILD)/libstrayspan.so: $(shim_objects) shim/exports.map
+	$(CC) $(CFLAGS) $(shim_ldflags) $(LDFLAGS) -o $@ $(shim_objects)
+
+$(BUILD)/strayspan: $(tools_objects)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(tools_objects) $(tools_libs)
+
+$(BUILD)/shim/%.o: shim/% Makefile | $(BUILD)/shim
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(shim_cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tools/%.o: tools/% Makefile | $(BUILD)/tools
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(tools_cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/shim $(BUILD)/tools:
+	mkdir -p $@
+
+-include $(shim_objects:.o=.d) $(tools_objects:.o=.d)
+
+include tests/tests.mk
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/strayspan $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/strayspan $(DESTDIR)$(PREFIX)/bin/strayspan
+	install -m 755 $(BUILD)/libstrayspan.so $(DESTDIR)$(PREFIX)/lib/strayspan/libstrayspan.so
+	install -m 644 shim/strayspan.h $(DESTDIR)$(PREFIX)/include/strayspan.h
+
+c_files = $(wildcard shim/*.[ch] tools/*.[ch] tests/unit/*.[ch] tests/programs/c/*.[ch])
+shell_files = $(wildcard scripts/*) .ci/run
+
+format:
+	clang-format -i $(c_files)
+
+lint:
+	clang-format --dry-run -Werror $(c_files)
+	shellcheck $(shell_files)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=.cppcheck \
+		--enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ shim tools
+	clang-tidy --quiet $(wildcard shim/*.c) -- $(shim_cflags)
+	clang-tidy --quiet $(wildcard tools/*.c) -- $(tools_cflags)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all install format lint clean

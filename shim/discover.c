@@ -1,0 +1,373 @@
+/* Finds the `dyn Subscriber` tables of a module by its symbols.
+ *
+ * A table is {drop, size, align, method..} in relocated read-only memory. The symbols say at which
+ * addresses the trait's methods are; a table is where enough of them stand in the trait's order.
+ * Identical functions are merged, so that an address can have several names and a slot a surprising
+ * one: no slot decides alone.
+ *
+ * Called by modules.c, once per loaded module, from start and from inside the loader; under no
+ * lock. The file is untrusted (elf_symbols.c), the memory is the module's own segments. */
+#include <string.h>
+
+#include "elf_symbols.h"
+#include "internal.h"
+#include "method_names.h"
+#include "modules.h"
+#include "prim.h"
+
+enum {
+    HEADER_WORDS = 3,
+    NAMES_MAX = 1 << 15,   /* entries of the hash tables; at most half of them are used */
+    NAMES_SHIFT = 32 - 15, /* what their hashes are shifted by */
+    TYPE_MAX = 16 * 1024,  /* bytes of a mangled name */
+    AGREEING_MIN = 5,
+    OBJECT_SIZE_MAX = 16 << 20,
+    OBJECT_ALIGN_MAX = 4096,
+};
+
+/* A name in .strtab that is a method's. Kept in a hash table by offset. */
+struct method_name {
+    uint32_t offset; /* 0: free, as .strtab begins with the empty name */
+    uint8_t method;
+    bool no_subscriber;
+};
+
+/* An address at which methods begin. Kept in a hash table by address. */
+struct method_address {
+    uintptr_t address; /* 0: free */
+    uint32_t methods;  /* bit set of enum ss_trait_method */
+    bool no_subscriber;
+    uint32_t name; /* of one of the methods: new_span if it is among them */
+};
+
+/* A table that was found. */
+struct found {
+    uintptr_t address;
+    enum ss_layout layout;
+    bool no_subscriber;
+    uintptr_t drop;       /* 0: none */
+    uint32_t type;        /* offset in .strtab of the best name for the type so far, 0: none */
+    uint32_t type_rating; /* how good it is */
+};
+
+/* One module's search; mapped for its duration. */
+struct search {
+    struct ss_module *module;
+    struct ss_elf elf;
+    uint32_t name_count, address_count, found_count;
+    uintptr_t lowest, highest; /* of the addresses */
+    struct method_name names[NAMES_MAX];
+    struct method_address addresses[NAMES_MAX];
+    struct found found[SS_TABLES_MAX];
+    char type[TYPE_MAX];
+};
+
+/* The number of a method's slot in each layout, from the drop word on; 0: not in it. */
+static uint32_t slot_of(enum ss_trait_method method, enum ss_layout layout)
+{
+    uint32_t missing = 0;
+    if (layout != SS_LAYOUT_16) {
+        if (method == SS_TRAIT_ON_REGISTER_DISPATCH)
+            return 0;
+        missing++;
+    }
+    if (layout == SS_LAYOUT_14) {
+        if (method == SS_TRAIT_EVENT_ENABLED)
+            return 0;
+        missing += method > SS_TRAIT_EVENT_ENABLED;
+    }
+    return HEADER_WORDS + (uint32_t)method - missing;
+}
+
+static uint32_t words_of(enum ss_layout layout)
+{
+    return slot_of(SS_TRAIT_DOWNCAST_RAW, layout) + 1;
+}
+
+static uint32_t hash(uint64_t key)
+{
+    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) >> NAMES_SHIFT;
+}
+
+static struct method_name *name_at(struct search *search, uint32_t offset)
+{
+    uint32_t i = hash(offset);
+    while (search->names[i].offset && search->names[i].offset != offset)
+        i = (i + 1) % NAMES_MAX;
+    return &search->names[i];
+}
+
+static struct method_address *address_at(struct search *search, uintptr_t address)
+{
+    uint32_t i = hash(address);
+    while (search->addresses[i].address && search->addresses[i].address != address)
+        i = (i + 1) % NAMES_MAX;
+    return &search->addresses[i];
+}
+
+/* ---- which functions are methods
+ * ----------------------------------------------------------------- */
+
+static bool note_name(void *context, uint32_t offset, const char *name, size_t length)
+{
+    struct search *search = context;
+    int method = ss_trait_method_of(name, length);
+    if (method < 0 || offset == 0)
+        return true;
+    struct method_name *entry = name_at(search, offset);
+    if (entry->offset)
+        return true;
+    *entry = (struct method_name){offset, (uint8_t)method,
+                                  memmem(name, length, "NoSubscriber", sizeof "NoSubscriber" - 1) !=
+                                      NULL};
+    return ++search->name_count < NAMES_MAX / 2;
+}
+
+static bool note_function(void *context, const Elf64_Sym *symbol)
+{
+    struct search *search = context;
+    const struct method_name *name = name_at(search, symbol->st_name);
+    if (!name->offset)
+        return true;
+    uintptr_t address = search->module->bias + symbol->st_value;
+    if (!ss_module_executable(search->module, address))
+        return true;
+
+    struct method_address *entry = address_at(search, address);
+    if (!entry->address) {
+        entry->address = address;
+        search->address_count++;
+        if (address < search->lowest)
+            search->lowest = address;
+        if (address > search->highest)
+            search->highest = address;
+    }
+    if (!entry->name || name->method == SS_TRAIT_NEW_SPAN)
+        entry->name = name->offset;
+    entry->methods |= 1u << name->method;
+    entry->no_subscriber |= name->no_subscriber;
+    return search->address_count < NAMES_MAX / 2;
+}
+
+/* ---- where tables are
+ * ---------------------------------------------------------------------------- */
+
+/* Functions of a dylib's table may be another module's. */
+static bool is_function(const struct ss_module *m, uintptr_t address)
+{
+    if (ss_module_executable(m, address))
+        return true;
+    const struct ss_module *other = ss_module_of(address);
+    return other && ss_module_executable(other, address);
+}
+
+/* Whether a table of this layout may begin here: its header and that all slots are functions. */
+static bool is_plausible(const struct ss_module *m, uintptr_t table, enum ss_layout layout)
+{
+    uint32_t words = words_of(layout);
+    if (table % sizeof(uintptr_t) || !ss_module_readable(m, table, words * sizeof(uintptr_t)))
+        return false;
+    const uintptr_t *word = (const uintptr_t *)table;
+    uintptr_t size = word[1], align = word[2];
+    if (align == 0 || align > OBJECT_ALIGN_MAX || (align & (align - 1)) || size % align ||
+        size > OBJECT_SIZE_MAX || (word[0] && !is_function(m, word[0])))
+        return false;
+    for (uint32_t i = HEADER_WORDS; i < words; i++)
+        if (!is_function(m, word[i]))
+            return false;
+    return true;
+}
+
+/* How many slots hold a function of the right name. 0 where none of them is telling: the others
+ * alone also stand in tables of look-alike traits. */
+static uint32_t agreeing_slots(struct search *search, uintptr_t table, enum ss_layout layout)
+{
+    const uintptr_t *word = (const uintptr_t *)table;
+    const uint32_t telling =
+        1u << SS_TRAIT_NEW_SPAN | 1u << SS_TRAIT_TRY_CLOSE | 1u << SS_TRAIT_REGISTER_CALLSITE;
+    uint32_t agreeing = 0, methods = 0;
+    for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
+        uint32_t slot = slot_of(method, layout);
+        if (slot && (address_at(search, word[slot])->methods & 1u << method)) {
+            agreeing++;
+            methods |= 1u << method;
+        }
+    }
+    return methods & telling ? agreeing : 0;
+}
+
+/* Whether new_span returns 0xDEAD, as NoSubscriber's does: the constant is in its first bytes. */
+static bool returns_dead(const struct ss_module *m, uintptr_t new_span)
+{
+    enum { LOOK_AT = 48 };
+    static const char constant[] = {(char)0xAD, (char)0xDE, 0, 0};
+    return ss_module_readable(m, new_span, LOOK_AT) &&
+           memmem((const void *)new_span, LOOK_AT, constant, sizeof constant);
+}
+
+static void add_found(struct search *search, uintptr_t table, enum ss_layout layout)
+{
+    const uintptr_t *word = (const uintptr_t *)table;
+    struct found *found = &search->found[search->found_count++];
+    *found = (struct found){.address = table, .layout = layout, .drop = word[0]};
+
+    uintptr_t new_span = word[slot_of(SS_TRAIT_NEW_SPAN, layout)];
+    bool named = false;
+    for (uint32_t i = HEADER_WORDS; i < words_of(layout); i++) {
+        const struct method_address *method = address_at(search, word[i]);
+        named |= method->no_subscriber;
+        /* Without a drop function one of the methods has to name the type, at best new_span. */
+        if (!found->drop && method->address && (!found->type || method->address == new_span))
+            found->type = method->name;
+    }
+    found->no_subscriber = named && returns_dead(search->module, new_span);
+}
+
+/* Looks at the tables in which the word at `place`, a method's address, would be that method's
+ * slot, and adds the one that most slots agree with. `after` is the end of the table found last.
+ * Returns the end of the one added, or `after`. */
+static uintptr_t try_place(struct search *search, uintptr_t place, uint32_t methods,
+                           uintptr_t after)
+{
+    uint32_t best = 0, second = 0;
+    uintptr_t best_table = 0;
+    enum ss_layout best_layout = SS_LAYOUT_16;
+    for (uint32_t layout = 0; layout < SS_LAYOUT_COUNT; layout++) {
+        for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
+            uint32_t slot = slot_of(method, layout);
+            uintptr_t table = place - slot * sizeof(uintptr_t);
+            if (!(methods & 1u << method) || !slot || table < after || table > place ||
+                !is_plausible(search->module, table, layout))
+                continue;
+            uint32_t agreeing = agreeing_slots(search, table, layout);
+            if (agreeing > best) {
+                second = best;
+                best = agreeing;
+                best_table = table;
+                best_layout = layout;
+            } else if (agreeing > second) {
+                second = agreeing;
+            }
+        }
+    }
+    if (best < AGREEING_MIN || best < second + 2 || search->found_count == SS_TABLES_MAX)
+        return after;
+    add_found(search, best_table, best_layout);
+    return best_table + words_of(best_layout) * sizeof(uintptr_t);
+}
+
+/* Finds the tables in [from, to). */
+static void scan(struct search *search, uintptr_t from, uintptr_t to)
+{
+    uintptr_t after = from;
+    uintptr_t span = search->highest - search->lowest;
+    from = (from + sizeof(uintptr_t) - 1) & ~(sizeof(uintptr_t) - 1);
+    for (uintptr_t place = from; place + sizeof(uintptr_t) <= to; place += sizeof(uintptr_t)) {
+        uintptr_t word = *(const uintptr_t *)place;
+        if (SS_LIKELY(word - search->lowest > span) || place < after)
+            continue;
+        const struct method_address *method = address_at(search, word);
+        if (method->address)
+            after = try_place(search, place, method->methods, after);
+    }
+}
+
+/* Tables need relocation in a position-independent module, and so lie in RELRO. Without RELRO they
+ * are in writable data; in position-dependent code they need none, and can be constants beside the
+ * code. */
+static void scan_module(struct search *search)
+{
+    const struct ss_module *m = search->module;
+    if (m->relro_start && !search->elf.position_dependent) {
+        scan(search, m->relro_start, m->relro_end);
+        return;
+    }
+    for (uint32_t i = 0; i < m->segment_count; i++)
+        if (m->segments[i].flags & PF_R)
+            scan(search, m->segments[i].start, m->segments[i].file_end);
+}
+
+/* ---- what their types are called
+ * ----------------------------------------------------------------- */
+
+/* Drop functions were renamed in 2026. */
+static bool is_drop_name(const char *name, size_t length)
+{
+    return memmem(name, length, "drop_in_place", 13) || memmem(name, length, "drop_glue", 9);
+}
+
+/* Names the types of the tables by their drop functions, which can have merged names of other
+ * types: one that names a subscriber is likelier. */
+static bool note_drop_name(void *context, const Elf64_Sym *symbol)
+{
+    struct search *search = context;
+    uintptr_t address = search->module->bias + symbol->st_value;
+    uint32_t rating = 0;
+    for (uint32_t i = 0; i < search->found_count; i++) {
+        struct found *found = &search->found[i];
+        if (found->drop != address || found->drop == 0)
+            continue;
+        if (rating == 0) {
+            size_t length =
+                ss_elf_name(&search->elf, symbol->st_name, search->type, sizeof search->type);
+            if (length == 0)
+                return true;
+            rating = 1 + (is_drop_name(search->type, length) ? 2 : 0) +
+                     (ss_find_subscriber(search->type, search->type + length) ||
+                              memmem(search->type, length, "subscriber", 10)
+                          ? 1
+                          : 0);
+        }
+        if (rating > found->type_rating) {
+            found->type = symbol->st_name;
+            found->type_rating = rating;
+        }
+    }
+    return true;
+}
+
+static void report(struct search *search)
+{
+    struct ss_module *m = search->module;
+    ss_elf_each_function(&search->elf, note_drop_name, search);
+    m->evidence = "symbols";
+    for (uint32_t i = 0; i < search->found_count; i++) {
+        const struct found *found = &search->found[i];
+        size_t length =
+            found->type ? ss_elf_name(&search->elf, found->type, search->type, sizeof search->type)
+                        : 0;
+        struct ss_table_found table = {
+            .module = m,
+            .address = found->address,
+            .layout = found->layout,
+            .no_subscriber = found->no_subscriber,
+            .type = length ? ss_copy_text(search->type, length) : NULL,
+            .evidence = m->evidence,
+        };
+        ss_hook_table(&table);
+        ss_module_has_table(m, found->address +
+                                   slot_of(SS_TRAIT_TRY_CLOSE, found->layout) * sizeof(uintptr_t));
+    }
+}
+
+void ss_discover(struct ss_module *m)
+{
+    struct ss_elf elf;
+    if (!ss_elf_open(m, &elf))
+        return;
+    struct search *search = ss_sys_map(sizeof *search);
+    if (search) {
+        search->module = m;
+        search->elf = elf;
+        search->lowest = UINTPTR_MAX;
+        ss_elf_each_subscriber_name(&search->elf, note_name, search);
+        if (search->name_count)
+            ss_elf_each_function(&search->elf, note_function, search);
+        if (search->address_count)
+            scan_module(search);
+        if (search->found_count)
+            report(search);
+        ss_sys_unmap(search, sizeof *search);
+    }
+    ss_elf_close(&elf);
+}

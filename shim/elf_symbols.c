@@ -1,0 +1,247 @@
+/* The read-only view of one module's ELF file: its .symtab and .strtab, which no loader maps.
+ *
+ * Called by discover.c (start, and from inside the loader), without any lock. The file is read, not
+ * mapped: it may be cut short by somebody else at any time, and a mapping would turn that into
+ * SIGBUS in the program. Nothing that it says is believed: offsets and sizes are checked against
+ * its size, and its segments against the ones that were loaded. */
+#include <asm/fcntl.h>
+#include <emmintrin.h>
+#include <string.h>
+
+#include "elf_symbols.h"
+#include "prim.h"
+
+enum { BUFFER_SIZE = 256 * 1024 };
+
+static const char wanted[] = "Subscriber";
+enum { WANTED_LENGTH = sizeof wanted - 1 };
+
+/* Reads up to size bytes at offset into buffer. Returns how many were read. */
+static size_t read_at(const struct ss_elf *elf, uint64_t offset, void *buffer, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        long got = SS_SYSCALL_4(__NR_pread64, elf->fd, (char *)buffer + done, size - done,
+                                (long)(offset + done));
+        if (got == -4 /* EINTR */)
+            continue;
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    return done;
+}
+
+/* Whether [offset, offset + size) lies inside a file of file_size bytes. */
+static bool inside(uint64_t offset, uint64_t size, uint64_t file_size)
+{
+    return offset <= file_size && size <= file_size - offset;
+}
+
+/* Whether the program headers in the file say what was loaded as m: the path may by now lead to
+ * another file (an upgrade), or always have (a program started as an argument of the loader). */
+static bool is_file_of(const struct ss_elf *elf, const Elf64_Ehdr *header,
+                       const struct ss_module *m)
+{
+    size_t size = header->e_phnum * sizeof(Elf64_Phdr);
+    if (header->e_phentsize != sizeof(Elf64_Phdr) || size > BUFFER_SIZE ||
+        read_at(elf, header->e_phoff, elf->buffer, size) != size)
+        return false;
+
+    const Elf64_Phdr *headers = (const Elf64_Phdr *)elf->buffer;
+    uint32_t segment = 0;
+    for (uint32_t i = 0; i < header->e_phnum; i++) {
+        if (headers[i].p_type != PT_LOAD || headers[i].p_memsz == 0)
+            continue;
+        if (segment == m->segment_count)
+            return segment == SS_SEGMENTS_MAX;
+        const struct ss_segment *loaded = &m->segments[segment++];
+        if (loaded->start != m->bias + headers[i].p_vaddr ||
+            loaded->end - loaded->start != headers[i].p_memsz ||
+            loaded->file_end - loaded->start != headers[i].p_filesz ||
+            loaded->flags != headers[i].p_flags)
+            return false;
+    }
+    return segment == m->segment_count;
+}
+
+/* Reads one section header. */
+static bool read_section(const struct ss_elf *elf, const Elf64_Ehdr *header, uint64_t index,
+                         Elf64_Shdr *section)
+{
+    return read_at(elf, header->e_shoff + index * sizeof *section, section, sizeof *section) ==
+           sizeof *section;
+}
+
+/* Finds the first SHT_SYMTAB and the string table that it names. */
+static bool find_tables(struct ss_elf *elf, const Elf64_Ehdr *header, uint64_t file_size)
+{
+    Elf64_Shdr section;
+    if (header->e_shoff == 0 || header->e_shentsize != sizeof section)
+        return false;
+    uint64_t count = header->e_shnum;
+    if (count == 0) { /* more than 65279 sections: the first one's size says how many */
+        if (!read_section(elf, header, 0, &section))
+            return false;
+        count = section.sh_size;
+    }
+    if (count > file_size / sizeof section ||
+        !inside(header->e_shoff, count * sizeof section, file_size))
+        return false;
+
+    const uint64_t batch = BUFFER_SIZE / sizeof section;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)elf->buffer;
+    for (uint64_t first = 0; first < count; first += batch) {
+        uint64_t here = count - first < batch ? count - first : batch;
+        size_t size = here * sizeof section;
+        if (read_at(elf, header->e_shoff + first * sizeof section, elf->buffer, size) != size)
+            return false;
+        for (uint64_t i = 0; i < here; i++) {
+            if (sections[i].sh_type != SHT_SYMTAB)
+                continue;
+            elf->symbols = sections[i].sh_offset;
+            elf->symbols_size = sections[i].sh_size - sections[i].sh_size % sizeof(Elf64_Sym);
+            if (sections[i].sh_entsize != sizeof(Elf64_Sym) || sections[i].sh_link >= count ||
+                !inside(elf->symbols, elf->symbols_size, file_size) ||
+                !read_section(elf, header, sections[i].sh_link, &section))
+                return false;
+            elf->names = section.sh_offset;
+            elf->names_size = section.sh_size;
+            return section.sh_type == SHT_STRTAB && elf->names_size <= UINT32_MAX &&
+                   inside(elf->names, elf->names_size, file_size);
+        }
+    }
+    return false;
+}
+
+bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf)
+{
+    /* O_NONBLOCK: the path may lead to a fifo by now. */
+    *elf = (struct ss_elf){.fd = (int)ss_sys_open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)};
+    if (elf->fd < 0)
+        return false;
+
+    struct stat status;
+    Elf64_Ehdr header;
+    if (ss_sys_fstat(elf->fd, &status) == 0 && (status.st_mode & 0170000) == 0100000 &&
+        read_at(elf, 0, &header, sizeof header) == sizeof header &&
+        memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+        header.e_ident[EI_DATA] == ELFDATA2LSB) {
+        elf->position_dependent = header.e_type == ET_EXEC;
+        elf->buffer = ss_sys_map(BUFFER_SIZE);
+        if (elf->buffer && is_file_of(elf, &header, m) &&
+            find_tables(elf, &header, (uint64_t)status.st_size))
+            return true;
+    }
+    ss_elf_close(elf);
+    return false;
+}
+
+void ss_elf_close(struct ss_elf *elf)
+{
+    ss_sys_close(elf->fd);
+    if (elf->buffer)
+        ss_sys_unmap(elf->buffer, BUFFER_SIZE);
+    elf->fd = -1;
+    elf->buffer = NULL;
+}
+
+/* Sixteen places at a time: where the first and the last letter stand as far apart as in the word.
+ */
+const char *ss_find_subscriber(const char *from, const char *end)
+{
+    const __m128i first = _mm_set1_epi8(wanted[0]);
+    const __m128i last = _mm_set1_epi8(wanted[WANTED_LENGTH - 1]);
+    for (; end - from >= 16 + WANTED_LENGTH - 1; from += 16) {
+        __m128i heads = _mm_loadu_si128((const __m128i *)from);
+        __m128i tails = _mm_loadu_si128((const __m128i *)(from + WANTED_LENGTH - 1));
+        unsigned places = (unsigned)_mm_movemask_epi8(
+            _mm_and_si128(_mm_cmpeq_epi8(heads, first), _mm_cmpeq_epi8(tails, last)));
+        for (; places; places &= places - 1) {
+            const char *place = from + __builtin_ctz(places);
+            if (memcmp(place, wanted, WANTED_LENGTH) == 0)
+                return place;
+        }
+    }
+    for (; end - from >= WANTED_LENGTH; from++)
+        if (memcmp(from, wanted, WANTED_LENGTH) == 0)
+            return from;
+    return NULL;
+}
+
+/* Reports the names in the terminated strings of [buffer, end); offset is buffer's in .strtab. */
+static bool report_names(const char *buffer, const char *end, uint64_t offset, ss_elf_name_fn *each,
+                         void *context)
+{
+    const char *name_end = buffer;
+    for (;;) {
+        const char *found = ss_find_subscriber(name_end, end);
+        if (!found)
+            return true;
+        const char *name = found;
+        while (name > buffer && name[-1])
+            name--;
+        name_end = memchr(found, 0, (size_t)(end - found));
+        if (!each(context, (uint32_t)(offset + (uint64_t)(name - buffer)), name,
+                  (size_t)(name_end - name)))
+            return false;
+    }
+}
+
+void ss_elf_each_subscriber_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context)
+{
+    uint64_t next = 0;  /* the first offset not read yet */
+    size_t carried = 0; /* bytes at the buffer's start: a name that is not complete yet */
+    while (next < elf->names_size) {
+        uint64_t left = elf->names_size - next;
+        size_t room = BUFFER_SIZE - carried;
+        size_t got = read_at(elf, elf->names + next, elf->buffer + carried,
+                             left < room ? (size_t)left : room);
+        if (got == 0)
+            return;
+        size_t filled = carried + got;
+        uint64_t offset = next - carried;
+        next += got;
+
+        size_t complete = filled;
+        while (complete > 0 && elf->buffer[complete - 1])
+            complete--;
+        if (complete > 0 &&
+            !report_names(elf->buffer, elf->buffer + complete, offset, each, context))
+            return;
+        carried = filled - complete;
+        if (carried == BUFFER_SIZE || (complete > 0 && carried > complete))
+            carried = 0; /* no name is that long */
+        else if (complete > 0)
+            memcpy(elf->buffer, elf->buffer + complete, carried);
+    }
+}
+
+void ss_elf_each_function(struct ss_elf *elf, ss_elf_symbol_fn *each, void *context)
+{
+    const size_t batch = BUFFER_SIZE - BUFFER_SIZE % sizeof(Elf64_Sym);
+    for (uint64_t done = 0; done < elf->symbols_size; done += batch) {
+        uint64_t left = elf->symbols_size - done;
+        size_t got =
+            read_at(elf, elf->symbols + done, elf->buffer, left < batch ? (size_t)left : batch);
+        const Elf64_Sym *symbols = (const Elf64_Sym *)elf->buffer;
+        for (size_t i = 0; i < got / sizeof *symbols; i++) {
+            if (ELF64_ST_TYPE(symbols[i].st_info) != STT_FUNC || symbols[i].st_shndx == SHN_UNDEF)
+                continue;
+            if (!each(context, &symbols[i]))
+                return;
+        }
+        if (got < batch)
+            return;
+    }
+}
+
+size_t ss_elf_name(const struct ss_elf *elf, uint32_t offset, char *name, size_t size)
+{
+    if (offset >= elf->names_size || size == 0)
+        return 0;
+    uint64_t left = elf->names_size - offset;
+    size_t got = read_at(elf, elf->names + offset, name, left < size ? (size_t)left : size);
+    const char *end = memchr(name, 0, got);
+    return end ? (size_t)(end - name) : 0;
+}

@@ -1,0 +1,461 @@
+/* The thunks, and what each event does to the state. The enter and exit thunks are the hot path:
+ * memory of the thread, one look at the span, no lock, no system call.
+ *
+ * Where the original is all that is left to do, it is jumped to; try_close, exit and new_span stay
+ * on the stack while it runs, as what happens inside it is judged. A panic unwinds through them:
+ * what they left behind (marks) is void as soon as the stack pointer is above it. */
+#include "events.h"
+
+#include "hook.h"
+#include "instances.h"
+#include "options.h"
+#include "rules.h"
+#include "sites.h"
+#include "span_stack.h"
+#include "stacks.h"
+#include "threads.h"
+
+_Atomic bool ss_events_lost;
+
+/* ---- marks --------------------------------------------------------------------------------------
+ */
+
+/* Takes off what a panic left: marks of frames that are gone. */
+static void drop_stale_marks(struct ss_thread *thread, uintptr_t frame)
+{
+    while (SS_UNLIKELY(thread->mark_depth && thread->marks[thread->mark_depth - 1].frame <= frame))
+        thread->mark_depth--;
+}
+
+/* Puts a mark on and returns it with sequence set; NULL where there are too many to be true. */
+static struct ss_mark *put_mark(struct ss_thread *thread, const struct ss_call *call,
+                                enum ss_operation operation)
+{
+    drop_stale_marks(thread, call->frame);
+    if (thread->mark_depth == SS_MARKS)
+        return NULL;
+    struct ss_mark *mark = &thread->marks[thread->mark_depth++];
+    mark->frame = call->frame;
+    mark->caller = call->caller;
+    mark->operation = operation;
+    mark->created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
+    if (++thread->mark_sequence == 0)
+        ++thread->mark_sequence;
+    mark->sequence = thread->mark_sequence;
+    mark->id = mark->parent = mark->span_serial = 0;
+    mark->instance = NULL;
+    mark->span = NULL;
+    mark->entered.thread = 0;
+    return mark;
+}
+
+static void take_mark(uint32_t sequence)
+{
+    struct ss_thread *thread = ss_self;
+    if (sequence && thread->mark_depth &&
+        thread->marks[thread->mark_depth - 1].sequence == sequence)
+        thread->mark_depth--;
+}
+
+/* ---- spans --------------------------------------------------------------------------------------
+ */
+
+/* What a call is about, once it is known. */
+struct subject {
+    struct ss_instance_ref owner;
+    struct ss_span_ref span; /* NULL: its creation was not seen */
+    bool ignored;            /* forwarded to an instance that counts it, or not judged */
+};
+
+static unsigned cache_slot(uint64_t id)
+{
+    return (unsigned)(id ^ id >> 3) % SS_CACHED_SPANS;
+}
+
+static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id)
+{
+    thread->cached_spans[cache_slot(id)].span = span.span;
+    thread->cached_spans[cache_slot(id)].serial = span.serial;
+}
+
+static SS_COLD struct subject look_up(struct ss_thread *thread, const struct ss_call *call,
+                                      uint64_t id)
+{
+    struct subject subject = {{NULL, 0}, {NULL, 0}, false};
+    subject.owner = ss_instance_of(thread, call->address, call->table);
+    struct ss_instance *instance = subject.owner.instance;
+    if (!instance)
+        return subject;
+    if (atomic_load_explicit(&instance->forwards, memory_order_relaxed)) {
+        subject.ignored = true;
+    } else if (atomic_load_explicit(&instance->constant_id, memory_order_relaxed)) {
+        subject.ignored = true;
+        ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
+    } else {
+        subject.span = ss_span_find(instance, id);
+        if (subject.span.span)
+            cache(thread, subject.span, id);
+    }
+    return subject;
+}
+
+static inline struct subject find(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+{
+    unsigned slot = cache_slot(id);
+    struct ss_span *span = thread->cached_spans[slot].span;
+    if (SS_LIKELY(span && span->id == id && span->address == call->address &&
+                  atomic_load_explicit(&span->serial, memory_order_relaxed) ==
+                      thread->cached_spans[slot].serial &&
+                  atomic_load_explicit(&span->instance->serial, memory_order_relaxed) ==
+                      span->instance_serial))
+        return (struct subject){{span->instance, span->instance_serial},
+                                {span, thread->cached_spans[slot].serial},
+                                false};
+    return look_up(thread, call, id);
+}
+
+/* ---- events -------------------------------------------------------------------------------------
+ */
+
+bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct ss_site *site,
+                  uint64_t id, uint64_t parent)
+{
+    struct ss_instance_ref owner = ss_instance_of(thread, call->address, call->table);
+    ss_count(&thread->created);
+    if (!owner.instance ||
+        atomic_load_explicit(&owner.instance->constant_id, memory_order_relaxed)) {
+        ss_count(&thread->unjudged[owner.instance ? SS_UNJUDGED_CONSTANT_ID : SS_UNJUDGED_MEMORY]);
+        return false;
+    }
+    struct ss_span model = {.id = id,
+                            .address = call->address,
+                            .instance = owner.instance,
+                            .instance_serial = owner.serial,
+                            .site = site,
+                            .parent = parent};
+    model.created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
+    if (site)
+        ss_moment_at(thread, site->creations, call->caller, &model.created);
+    else
+        model.created = (struct ss_moment){0, call->caller, thread->serial, 0};
+
+    bool duplicate;
+    struct ss_span_ref span = ss_span_add(&model, &duplicate);
+    if (duplicate && atomic_load(&ss_events_lost)) {
+        /* Its close may have been among the events that were lost. */
+        struct ss_span_ref old = ss_span_find(owner.instance, id);
+        if (old.span)
+            ss_span_remove(old.span, old.serial);
+        span = ss_span_add(&model, &duplicate);
+    }
+    if (duplicate) {
+        atomic_store(&owner.instance->constant_id, true);
+        ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
+        return false;
+    }
+    if (span.span)
+        cache(thread, span, id);
+    else
+        ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
+    return true;
+}
+
+static inline void moment_of_enter(struct ss_thread *thread, struct ss_span *span, uintptr_t caller,
+                                   struct ss_moment *moment)
+{
+    struct ss_site *site = span ? span->site : NULL;
+    *moment = (struct ss_moment){0, caller, thread->serial, 0};
+    if (!site)
+        return;
+    struct ss_place *place = &site->enters[0];
+    if (SS_LIKELY(ss_options.stacks == SS_STACKS_SITE &&
+                  atomic_load_explicit(&place->address, memory_order_relaxed) == caller &&
+                  atomic_load_explicit(&place->taken, memory_order_relaxed) >= SS_FULL_STACKS))
+        moment->stack =
+            atomic_load_explicit(&place->typical, memory_order_relaxed) | SS_STACK_TYPICAL;
+    else
+        ss_moment_at(thread, site->enters, caller, moment);
+}
+
+/* Inlined into the thunk, where it is hot. */
+static inline __attribute__((always_inline)) void enter(struct ss_thread *thread,
+                                                        const struct ss_call *call, uint64_t id)
+{
+    struct subject subject = find(thread, call, id);
+    if (subject.ignored)
+        return;
+    struct ss_span *span = subject.span.span;
+    struct ss_moment entered;
+    moment_of_enter(thread, span, call->caller, &entered);
+    ss_count(&thread->entered);
+    if (SS_UNLIKELY(!ss_stack_push(thread, call->address, id, span, subject.span.serial,
+                                   subject.owner.instance, subject.owner.serial, &entered))) {
+        thread->tainted = true;
+        ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
+    }
+    if (span && atomic_load_explicit(&span->last_entered, memory_order_relaxed) != thread->serial)
+        atomic_store_explicit(&span->last_entered, thread->serial, memory_order_relaxed);
+}
+
+void ss_event_enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+{
+    enter(thread, call, id);
+}
+
+/* The mark of an exit whose entry was found. */
+static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id,
+                                 const struct ss_entry *entry)
+{
+    if (!call->frame)
+        return 0;
+    struct ss_mark *mark = put_mark(thread, call, SS_IN_EXIT);
+    if (SS_UNLIKELY(!mark))
+        return 0;
+    mark->id = id;
+    mark->instance = entry->instance;
+    mark->span = entry->span;
+    mark->span_serial = atomic_load_explicit(&entry->span_serial, memory_order_relaxed);
+    mark->parent = entry->span ? entry->span->parent : 0;
+    mark->entered = entry->entered;
+    return mark->sequence;
+}
+
+/* The entry of an exit that is not that of the innermost enter: searched by instance, as it may
+ * have been entered through another address of the same. */
+static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+{
+    struct subject subject = look_up(thread, call, id);
+    if (subject.ignored)
+        return 0;
+    ss_count(&thread->exited);
+    struct ss_entry *entries = ss_stack_entries(thread);
+    for (uint32_t i = atomic_load_explicit(&thread->depth, memory_order_relaxed); i--;) {
+        struct ss_entry found = entries[i];
+        if (found.id != id || !ss_entry_valid(&found) ||
+            (found.address != call->address && found.instance != subject.owner.instance))
+            continue;
+        ss_stack_remove_at(thread, i);
+        if (atomic_load_explicit(&thread->depth, memory_order_relaxed) == 0)
+            thread->tainted = false;
+        return mark_exit(thread, call, id, &found);
+    }
+    if (!subject.span.span)
+        return 0;
+    if (thread->tainted)
+        ss_count(&thread->unjudged[SS_UNJUDGED_TAINTED]);
+    else
+        ss_judge_exit(thread, call, subject.span);
+    return 0;
+}
+
+static inline __attribute__((always_inline)) uint32_t
+exit_span(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+{
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    if (SS_LIKELY(depth)) {
+        const struct ss_entry *entry = &ss_stack_entries(thread)[depth - 1];
+        if (SS_LIKELY(entry->id == id && entry->address == call->address &&
+                      ss_entry_valid(entry))) {
+            atomic_store_explicit(&thread->depth, depth - 1, memory_order_release);
+            ss_count(&thread->exited);
+            if (depth == 1)
+                thread->tainted = false;
+            return mark_exit(thread, call, id, entry);
+        }
+    }
+    return exit_slow(thread, call, id);
+}
+
+uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+{
+    return exit_span(thread, call, id);
+}
+
+/* ---- thunks: reached from thunks.S with the table's number in the third argument
+ * --------------------- */
+
+#define CALL_HERE(subscriber, number)                                                             \
+    {                                                                                             \
+        (uintptr_t)(subscriber), &ss_hook_tables[number], (uintptr_t)__builtin_return_address(0), \
+            (uintptr_t)__builtin_dwarf_cfa() - sizeof(void *)                                     \
+    }
+
+typedef void drop_fn(void *subscriber);
+typedef void by_reference_fn(void *subscriber, const uint64_t *id);
+typedef uint64_t new_span_fn(void *subscriber, const void *attributes);
+typedef bool try_close_fn(void *subscriber, uint64_t id);
+typedef void drop_span_fn(void *subscriber, uint64_t id);
+
+SS_HIDDEN void ss_thunk_drop(void *subscriber, uint64_t unused, uint32_t number);
+SS_HIDDEN void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number);
+SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number);
+SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number);
+SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number);
+SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number);
+
+void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number)
+{
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        const struct ss_call call = CALL_HERE(subscriber, number);
+        enter(thread, &call, *id);
+        ss_end(thread);
+    }
+    ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_ENTER])(subscriber, id);
+}
+
+void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number)
+{
+    uint32_t mark = 0;
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        const struct ss_call call = CALL_HERE(subscriber, number);
+        mark = exit_span(thread, &call, *id);
+        ss_end(thread);
+    }
+    ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_EXIT])(subscriber, id);
+    take_mark(mark);
+}
+
+/* Judges a close against what the thread is in the middle of, before anything is done about it. */
+static inline void judge_close(struct ss_thread *thread, const struct ss_call *call,
+                               struct ss_instance *called, uint64_t id)
+{
+    drop_stale_marks(thread, call->frame);
+    if (thread->mark_depth)
+        ss_judge_close(thread, call, called, id);
+}
+
+bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
+{
+    const struct ss_call call = CALL_HERE(subscriber, number);
+    try_close_fn *original = (try_close_fn *)call.table->originals[SS_METHOD_TRY_CLOSE];
+    struct ss_span_ref span = {NULL, 0};
+    uint32_t sequence = 0;
+
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        if (call.table->no_subscriber) {
+            judge_close(thread, &call, NULL, id);
+        } else {
+            struct subject subject = find(thread, &call, id);
+            if (!subject.ignored) {
+                judge_close(thread, &call, subject.owner.instance, id);
+                struct ss_mark *mark = put_mark(thread, &call, SS_IN_CLOSE);
+                span = subject.span;
+                if (span.span)
+                    atomic_fetch_add_explicit(&span.span->closing, 1, memory_order_relaxed);
+                if (mark) {
+                    mark->id = id;
+                    mark->instance = subject.owner.instance;
+                    mark->span = span.span;
+                    mark->span_serial = span.serial;
+                    mark->parent = span.span ? span.span->parent : 0;
+                    sequence = mark->sequence;
+                }
+            }
+        }
+        ss_end(thread);
+    }
+    bool closed = original(subscriber, id);
+    take_mark(sequence);
+    if (span.span && (thread = ss_begin())) {
+        if (closed) {
+            ss_count(&thread->closed);
+            ss_span_remove(span.span, span.serial);
+        } else if (atomic_load(&span.span->serial) == span.serial) {
+            atomic_fetch_sub_explicit(&span.span->closing, 1, memory_order_relaxed);
+        }
+        ss_end(thread);
+    }
+    return closed;
+}
+
+void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number)
+{
+    struct ss_thread *thread = ss_begin();
+    if (thread) {
+        const struct ss_call call = CALL_HERE(subscriber, number);
+        struct subject subject = {{NULL, 0}, {NULL, 0}, false};
+        if (!call.table->no_subscriber)
+            subject = find(thread, &call, id);
+        if (!subject.ignored)
+            judge_close(thread, &call, subject.owner.instance, id);
+        /* It does not tell whether the span closed: nothing is judged about it from here on. */
+        if (subject.span.span)
+            ss_span_remove(subject.span.span, subject.span.serial);
+        ss_end(thread);
+    }
+    ((drop_span_fn *)ss_hook_tables[number].originals[SS_METHOD_DROP_SPAN])(subscriber, id);
+}
+
+void ss_thunk_drop(void *subscriber, uint64_t unused, uint32_t number)
+{
+    (void)unused;
+    const struct ss_table *table = &ss_hook_tables[number];
+    struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
+    /* A thread that has ended is never inside the shim, and its last subscriber must not stay. */
+    if (thread || ss_self == &ss_thread_gone)
+        ss_instance_dropped((uintptr_t)subscriber, table);
+    if (thread)
+        ss_end(thread);
+    /* Newer compilers leave the word 0 where nothing is to be done. */
+    drop_fn *original = (drop_fn *)table->originals[SS_METHOD_DROP];
+    if (original)
+        original(subscriber);
+}
+
+/* The parent that a span gets, as its instance will see it. */
+static uint64_t parent_of(const struct ss_thread *thread, const struct ss_attributes *attributes,
+                          const struct ss_instance *instance)
+{
+    if (attributes->parent == SS_PARENT_EXPLICIT)
+        return attributes->parent_id;
+    if (attributes->parent != SS_PARENT_CURRENT)
+        return 0;
+    const struct ss_entry *entry = ss_stack_innermost(thread, instance);
+    return entry ? entry->id : 0;
+}
+
+static void span_made(struct ss_thread *thread, const struct ss_call *call, const void *attributes,
+                      uint64_t id, uint32_t sequence)
+{
+    struct ss_instance_ref owner = ss_instance_of(thread, call->address, call->table);
+    /* An instance that a call of ours reached meanwhile, for the same span: this one only forwards.
+     */
+    if (thread->last_new.argument == (uintptr_t)attributes && thread->last_new.id == id &&
+        (int32_t)(thread->last_new.sequence - sequence) > 0 &&
+        thread->last_new.instance != owner.instance) {
+        if (owner.instance)
+            atomic_store_explicit(&owner.instance->forwards, true, memory_order_relaxed);
+        return;
+    }
+    struct ss_attributes read;
+    ss_attributes_read((uintptr_t)attributes, &read);
+    struct ss_site *site = read.metadata ? ss_site_of_metadata(read.metadata) : NULL;
+    ss_event_new(thread, call, site, id, parent_of(thread, &read, owner.instance));
+    thread->last_new.argument = (uintptr_t)attributes;
+    thread->last_new.id = id;
+    thread->last_new.instance = owner.instance;
+    thread->last_new.sequence = sequence;
+}
+
+uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number)
+{
+    const struct ss_call call = CALL_HERE(subscriber, number);
+    uint32_t sequence = 0;
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        struct ss_mark *mark = put_mark(thread, &call, SS_IN_NEW_SPAN);
+        sequence = mark ? mark->sequence : 0;
+        ss_end(thread);
+    }
+    uint64_t id =
+        ((new_span_fn *)call.table->originals[SS_METHOD_NEW_SPAN])(subscriber, attributes);
+    take_mark(sequence);
+    if (sequence && (thread = ss_begin())) {
+        span_made(thread, &call, attributes, id, sequence);
+        ss_end(thread);
+    }
+    return id;
+}

@@ -1,0 +1,278 @@
+/* Instances: subscribers by the addresses that the program calls them at. Several addresses are one
+ * instance where an `Arc<S>` or `Box<dyn Subscriber>` was cloned into several dispatchers: the
+ * boxes differ, the words in them do not. Addresses come back; the table's drop word tells when one
+ * ends.
+ *
+ * instances_lock holds all of it; hot paths ask their thread's cache first. */
+#include "instances.h"
+
+#include "cold_tables.h"
+#include "fork.h"
+#include "hook.h"
+#include "lock.h"
+#include "threads.h"
+
+struct address {
+    uintptr_t key;
+    struct ss_instance *instance;
+    struct address *next_free;
+    UT_hash_handle hh;
+};
+
+enum { RECORDS_MAX = 65536, REACH_DEPTH = 4, OBJECT_MAX = 4096 };
+
+struct ss_lock ss_instances_lock;
+static struct address *addresses;
+static struct address *free_addresses;
+static struct ss_instance *free_instances;
+static uint64_t last_serial;
+/* Pointers to all records ever made, in pieces. */
+enum { PIECE = 256 };
+static struct ss_instance **_Atomic pieces[RECORDS_MAX / PIECE];
+static _Atomic uint32_t record_count;
+
+uint64_t ss_instances_seen(void)
+{
+    return last_serial;
+}
+
+struct ss_instance *ss_instance_at(uint32_t index)
+{
+    if (index >= atomic_load(&record_count))
+        return NULL;
+    return atomic_load(&pieces[index / PIECE])[index % PIECE];
+}
+
+static struct ss_instance *take_record(void)
+{
+    struct ss_instance *instance = free_instances;
+    if (instance) {
+        free_instances = instance->next_free;
+        return instance;
+    }
+    uint32_t index = atomic_load(&record_count);
+    if (index == RECORDS_MAX)
+        return NULL;
+    struct ss_instance **piece = atomic_load(&pieces[index / PIECE]);
+    if (!piece) {
+        piece = ss_alloc(PIECE * sizeof(struct ss_instance *));
+        if (!piece)
+            return NULL;
+        atomic_store(&pieces[index / PIECE], piece);
+    }
+    instance = ss_alloc(sizeof *instance);
+    if (!instance)
+        return NULL;
+    instance->index = index;
+    piece[index % PIECE] = instance;
+    atomic_store(&record_count, index + 1);
+    return instance;
+}
+
+/* Whether a word can be a pointer to the heap, rather than a small number that several objects
+ * share. */
+static bool is_pointer(uintptr_t word)
+{
+    return word >= 65536 && word < (uintptr_t)1 << 47 && word % 8 == 0;
+}
+
+/* The words that identify the object behind a box, for tables of one or two words. */
+static uint32_t identifying_words(uintptr_t address, const struct ss_table *table,
+                                  uintptr_t words[2])
+{
+    if (!table || (table->size != 8 && table->size != 16) || address % 8 != 0)
+        return 0;
+    uint32_t count = (uint32_t)(table->size / 8);
+    memcpy(words, (const void *)address, table->size);
+    return is_pointer(words[0]) ? count : 0;
+}
+
+/* The instance that other boxes of the same thing are known by. */
+static struct ss_instance *find_twin(const struct ss_table *table, const uintptr_t words[2],
+                                     uint32_t count)
+{
+    for (uint32_t i = 0; count; i++) {
+        struct ss_instance *instance = ss_instance_at(i);
+        if (!instance)
+            break;
+        if (atomic_load(&instance->serial) && instance->table == table &&
+            instance->word_count == count &&
+            memcmp(instance->words, words, count * sizeof words[0]) == 0)
+            return instance;
+    }
+    return NULL;
+}
+
+static struct ss_instance *make(const struct ss_table *table, const uintptr_t words[2],
+                                uint32_t count)
+{
+    struct ss_instance *instance = take_record();
+    if (!instance)
+        return NULL;
+    instance->table = table;
+    instance->words[0] = words[0];
+    instance->words[1] = words[1];
+    instance->word_count = count;
+    instance->address_count = 0;
+    instance->provider = table ? SS_PROVIDER_RUST : SS_PROVIDER_ANNOTATION;
+    atomic_store(&instance->forwards, false);
+    atomic_store(&instance->constant_id, false);
+    atomic_store_explicit(&instance->serial, ++last_serial, memory_order_release);
+    return instance;
+}
+
+static struct address *add_address(uintptr_t key, const struct ss_table *table)
+{
+    struct address *record = free_addresses;
+    if (record)
+        free_addresses = record->next_free;
+    else
+        record = ss_alloc(sizeof *record);
+    if (!record)
+        return NULL;
+    uintptr_t words[2] = {0, 0};
+    uint32_t count = identifying_words(key, table, words);
+    struct ss_instance *instance = find_twin(table, words, count);
+    if (!instance)
+        instance = make(table, words, count);
+    if (instance) {
+        record->key = key;
+        record->instance = instance;
+        record->hh.tbl = NULL;
+        HASH_ADD(hh, addresses, key, sizeof record->key, record);
+        if (record->hh.tbl) {
+            instance->address_count++;
+            return record;
+        }
+    }
+    record->next_free = free_addresses;
+    free_addresses = record;
+    return NULL;
+}
+
+static struct address *find_address(uintptr_t key)
+{
+    struct address *record;
+    HASH_FIND(hh, addresses, &key, sizeof key, record);
+    return record;
+}
+
+/* Takes an address out; returns the serial of the instance that ended by it, or 0. */
+static uint64_t remove_address(struct address *record)
+{
+    struct ss_instance *instance = record->instance;
+    uint64_t ended = 0;
+    HASH_DELETE(hh, addresses, record);
+    record->next_free = free_addresses;
+    free_addresses = record;
+    if (--instance->address_count == 0) {
+        ended = atomic_load(&instance->serial);
+        /* One that was not judged stays, for the summary to name. */
+        if (!atomic_load(&instance->constant_id)) {
+            atomic_store_explicit(&instance->serial, 0, memory_order_release);
+            instance->next_free = free_instances;
+            free_instances = instance;
+        }
+    }
+    return ended;
+}
+
+struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t address,
+                                      const struct ss_table *table)
+{
+    unsigned slot = (address >> 4) % SS_CACHED_INSTANCES;
+    struct ss_instance *cached = thread->cached_instances[slot].instance;
+    if (thread->cached_instances[slot].address == address && cached && cached->table == table &&
+        atomic_load_explicit(&cached->serial, memory_order_relaxed) ==
+            thread->cached_instances[slot].serial)
+        return (struct ss_instance_ref){cached, thread->cached_instances[slot].serial};
+
+    struct ss_instance_ref found = {NULL, 0};
+    uint64_t ended = 0;
+    if (!ss_lock(&ss_instances_lock))
+        return found;
+    struct address *record = find_address(address);
+    if (record && record->instance->table != table) {
+        /* Something else lives there now: the old one went without its drop word being called. */
+        ended = remove_address(record);
+        record = NULL;
+    }
+    if (!record)
+        record = add_address(address, table);
+    if (record)
+        found = (struct ss_instance_ref){record->instance, atomic_load(&record->instance->serial)};
+    ss_unlock(&ss_instances_lock);
+
+    if (ended)
+        ss_threads_instance_ended(ended);
+    if (found.instance) {
+        thread->cached_instances[slot].address = address;
+        thread->cached_instances[slot].instance = found.instance;
+        thread->cached_instances[slot].serial = found.serial;
+    }
+    return found;
+}
+
+/* Looks for `to` behind a pointer that an object holds: as a box's content, or as an Arc's behind
+ * its two counters. */
+static bool points_to(uintptr_t pointer, const struct ss_instance *to)
+{
+    const uintptr_t candidates[] = {pointer, pointer + 16};
+    for (unsigned i = 0; i < 2; i++) {
+        struct address *record = find_address(candidates[i]);
+        if (record && record->instance == to)
+            return true;
+    }
+    return false;
+}
+
+/* Whether an object leads to `to`. Its words are read through the kernel: a pointer that is none
+ * must not be followed in the program's name. */
+static bool object_reaches(uintptr_t address, uintptr_t size, const struct ss_instance *to,
+                           unsigned depth)
+{
+    if (address % 8 != 0 || size > OBJECT_MAX)
+        return false;
+    for (uintptr_t at = 0; at + 8 <= size; at += 8) {
+        uintptr_t words[2] = {0, 0};
+        bool two = at + 16 <= size;
+        if (!ss_read_memory(words, address + at, two ? 16 : 8))
+            return false;
+        if (!is_pointer(words[0]))
+            continue;
+        if (points_to(words[0], to))
+            return true;
+        /* A fat pointer to a subscriber: what that one holds is looked at too. */
+        const struct ss_table *inner = two && depth ? ss_hook_table_at(words[1]) : NULL;
+        if (inner && !inner->no_subscriber &&
+            (object_reaches(words[0], inner->size, to, depth - 1) ||
+             object_reaches(words[0] + 16, inner->size, to, depth - 1)))
+            return true;
+    }
+    return false;
+}
+
+bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
+                         const struct ss_instance *to)
+{
+    if (from == to)
+        return true;
+    if (!from->table || !ss_lock(&ss_instances_lock))
+        return false;
+    bool reaches = object_reaches(address, from->table->size, to, REACH_DEPTH);
+    ss_unlock(&ss_instances_lock);
+    return reaches;
+}
+
+void ss_instance_dropped(uintptr_t address, const struct ss_table *table)
+{
+    uint64_t ended = 0;
+    if (!ss_lock(&ss_instances_lock))
+        return;
+    struct address *record = find_address(address);
+    if (record && record->instance->table == table)
+        ended = remove_address(record);
+    ss_unlock(&ss_instances_lock);
+    if (ended)
+        ss_threads_instance_ended(ended);
+}

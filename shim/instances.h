@@ -1,0 +1,34 @@
+/* Instances: which subscriber an address is. */
+#ifndef SS_INSTANCES_H
+#define SS_INSTANCES_H
+
+#include <stdatomic.h>
+
+#include "internal.h"
+
+/* An instance and the serial that it had when it was found. */
+struct ss_instance_ref {
+    struct ss_instance *instance; /* NULL: no memory */
+    uint64_t serial;
+};
+
+/* The instance at address, which the program calls through table now (NULL: an annotation's token);
+ * made known where it is new. Slow context; the thread's cache spares most calls the lock. */
+SS_HIDDEN struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t address,
+                                                const struct ss_table *table);
+
+/* Whether calls on from (at address, being called now) reach to: the same one, or one that it
+ * holds. */
+SS_HIDDEN bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
+                                   const struct ss_instance *to);
+
+/* The object at address is being dropped: its last address ends the instance. */
+SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *table);
+
+/* How many instances were seen. */
+SS_HIDDEN uint64_t ss_instances_seen(void);
+
+/* All instance records by index from 0, free ones (serial 0) included; NULL beyond the last. */
+SS_HIDDEN struct ss_instance *ss_instance_at(uint32_t index);
+
+#endif

@@ -1,0 +1,119 @@
+/* Prototypes of what crosses files, under the file that holds each.
+ *
+ * Contexts: "start" is our constructor, "slow" any program thread outside signal handlers with
+ * ss_thread.busy set, "hot" the enter and exit thunks. Nothing here may be called from a signal
+ * handler unless it says so. Locks are taken in the order of ss_lock_* below, and never held across
+ * a call into libc, the loader or the program. */
+#ifndef SS_INTERNAL_H
+#define SS_INTERNAL_H
+
+#include "types.h"
+
+/* ---- arena.c: memory of our own, by mmap; never returned ----------------------------------------
+ */
+
+/* Takes: size in bytes. Returns zeroed memory, 16-aligned, or NULL when the system has none (warned
+ * of once). Any thread; lock-free. */
+SS_HIDDEN void *ss_alloc(size_t size);
+
+/* A terminated copy of length bytes in the arena, or NULL. */
+SS_HIDDEN char *ss_copy_text(const char *text, size_t length);
+
+/* ---- output.c: warnings on stderr
+ * ----------------------------------------------------------------  */
+
+/* Writes "strayspan: " and the pieces, up to a NULL, as one line to stderr, if that is safe
+ * (output.h); silent after 32 lines. Never at verbosity below level. */
+SS_HIDDEN void ss_say(int level, const char *piece, ...) __attribute__((sentinel));
+#define SS_WARN(...) ss_say(0, __VA_ARGS__, (char *)0)
+#define SS_VERBOSE(level, ...) ss_say(level, __VA_ARGS__, (char *)0)
+
+/* ---- modules.c
+ * ------------------------------------------------------------------------------------ */
+
+/* Looks at every loaded module that was not seen yet (discovery and hooking included) and marks
+ * those that went. Cheap when nothing changed (dlpi_adds, dlpi_subs). Start, and from inside the
+ * loader. */
+SS_HIDDEN void ss_modules_update(void);
+
+/* The loaded module that holds address, or NULL. Lock-free, any context. */
+SS_HIDDEN struct ss_module *ss_module_of(uintptr_t address);
+
+/* Modules by index from 0, unloaded ones included; NULL beyond the last. Lock-free. */
+SS_HIDDEN struct ss_module *ss_module_at(uint32_t index);
+
+/* Whether [address, address + size) lies inside one readable segment of m. */
+SS_HIDDEN bool ss_module_readable(const struct ss_module *m, uintptr_t address, size_t size);
+
+/* Whether address lies in an executable segment of m. */
+SS_HIDDEN bool ss_module_executable(const struct ss_module *m, uintptr_t address);
+
+/* The address of a defined symbol (default version) in the first module after ours in load order,
+ * like dlsym(RTLD_NEXT), without libc: NULL where there is none. size may be NULL. */
+SS_HIDDEN void *ss_symbol_next(const char *name, size_t *size);
+
+/* Reads the versions of tracing-core and tracing-subscriber out of the panic locations in m's
+ * read-only segments ("/tracing-core-0.1.32/src/"): at most 31 characters each, empty where not
+ * found. Slow (reads all of them once); for the log's module record only. */
+SS_HIDDEN void ss_module_versions(struct ss_module *m, char core[32], char subscriber[32]);
+
+/* ---- discover.c
+ * ----------------------------------------------------------------------------------- */
+
+/* Finds the `dyn Subscriber` tables of m by its symbols and gives each to ss_hook_table (hook.c),
+ * sets m->evidence. Reads m's file (symbols) and m's memory (tables), both validated. */
+SS_HIDDEN void ss_discover(struct ss_module *m);
+
+/* hook.c: patches one table. Called by ss_discover, under no lock. */
+SS_HIDDEN void ss_hook_table(const struct ss_table_found *found);
+
+/* ---- callsites.c
+ * ---------------------------------------------------------------------------------- */
+
+/* Finds all Metadata of m (facts: the cycle Metadata -> callsite -> Metadata), learns their word
+ * order and keeps the set. Called after a table was found in the process. */
+SS_HIDDEN void ss_callsites_find(struct ss_module *m);
+
+/* Whether address is a known Metadata; decodes it into out when it is. Lock-free. */
+SS_HIDDEN bool ss_callsite_decode(uintptr_t address, struct ss_metadata *out);
+
+/* What `Attributes` at address (4 words on the caller's stack, readable) says. */
+struct ss_attributes {
+    uintptr_t metadata; /* 0: not recognised */
+    uintptr_t values;   /* the ValueSet, 0: not recognised */
+    uint32_t parent;    /* enum ss_parent */
+    uint64_t parent_id; /* for SS_PARENT_EXPLICIT */
+};
+enum ss_parent { SS_PARENT_ROOT, SS_PARENT_CURRENT, SS_PARENT_EXPLICIT, SS_PARENT_UNKNOWN };
+SS_HIDDEN void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out);
+
+/* Adds the state of all known call sites of spans (not of events, where kinds tell) to counts, by
+ * level: live (sometimes, always), filtered (never), unreached (not registered). At the end. */
+SS_HIDDEN void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT]);
+
+/* ---- cfi.c: walking stacks by call frame information
+ * ---------------------------------------------- */
+
+/* Registers of a frame, x86-64 numbering of DWARF (0 rax .. 7 rsp, 8..15, 16 return address). Only
+ * the callee-saved ones, rsp and rip are kept. */
+struct ss_registers {
+    uintptr_t rbx, rbp, rsp, r12, r13, r14, r15, rip;
+};
+
+/* One frame of a walk. */
+struct ss_frame {
+    uintptr_t ip;       /* the return address into this function (for the first: the ip itself) */
+    uintptr_t cfa;      /* canonical frame address of the function that ip is in */
+    uintptr_t function; /* start of its FDE */
+};
+
+/* Walks from the given registers outwards, through at most max frames. Stops at the first frame
+ * without an FDE (its ip is still reported, with cfa and function 0), at a frame whose rules it
+ * cannot follow, where the CFA does not grow, and where memory outside [stack_low, stack_high)
+ * would be read. Reads: the stack between these bounds, and unwind tables of loaded modules; both
+ * checked. No lock, no allocation, no libc, no descriptor; may run in any context. Returns the
+ * number of frames. */
+SS_HIDDEN uint32_t ss_walk(const struct ss_registers *from, uintptr_t stack_low,
+                           uintptr_t stack_high, struct ss_frame *frames, uint32_t max);
+
+#endif

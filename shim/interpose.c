@@ -1,0 +1,239 @@
+/* The libc functions that we stand in front of. Each wrapper keeps errno and the original's whole
+ * contract, works before our constructor has run, and goes straight on where nothing is watched.
+ *
+ * getaddrinfo may be cancelled and pthread_create's thread may be unwound: both pass through our
+ * frames, which hold nothing that would have to be given back. */
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "internal.h"
+#include "lock.h"
+#include "log.h"
+#include "lookups.h"
+#include "options.h"
+#include "span_stack.h"
+#include "stacks.h"
+#include "start.h"
+#include "threads.h"
+
+typedef int getaddrinfo_fn(const char *host, const char *service, const struct addrinfo *hints,
+                           struct addrinfo **result);
+typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attributes,
+                              void *(*start)(void *), void *argument);
+
+/* libc's own errno, which belongs to the contract. */
+extern int *__errno_location(void) __attribute__((weak));
+
+static int saved_errno(void)
+{
+    return __errno_location ? *__errno_location() : 0;
+}
+
+static void restore_errno(int saved)
+{
+    if (__errno_location)
+        *__errno_location() = saved;
+}
+
+/* The next definition of a name, looked up once. */
+static void *original(void *_Atomic *cell, const char *name)
+{
+    void *found = atomic_load_explicit(cell, memory_order_acquire);
+    if (!found) {
+        found = ss_symbol_next(name, NULL);
+        atomic_store_explicit(cell, found, memory_order_release);
+    }
+    return found;
+}
+
+static bool watching(void)
+{
+    return atomic_load_explicit(&ss_start_active, memory_order_relaxed) &&
+           ss_sys_getpid() == atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
+}
+
+/* ---- getaddrinfo
+ * ---------------------------------------------------------------------------------- */
+
+static _Atomic uint64_t lookups;
+
+uint64_t ss_lookups_seen(void)
+{
+    return atomic_load(&lookups);
+}
+
+const char *ss_lookup_error(int result)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {EAI_BADFLAGS, "EAI_BADFLAGS"}, {EAI_NONAME, "EAI_NONAME"}, {EAI_AGAIN, "EAI_AGAIN"},
+        {EAI_FAIL, "EAI_FAIL"},         {EAI_FAMILY, "EAI_FAMILY"}, {EAI_SOCKTYPE, "EAI_SOCKTYPE"},
+        {EAI_SERVICE, "EAI_SERVICE"},   {EAI_MEMORY, "EAI_MEMORY"}, {EAI_SYSTEM, "EAI_SYSTEM"},
+        {EAI_OVERFLOW, "EAI_OVERFLOW"}, {EAI_NODATA, "EAI_NODATA"},
+    };
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == result)
+            return names[i].name;
+    return "EAI_?";
+}
+
+static bool copy_name(char *to, size_t size, const char *from)
+{
+    size_t length = from ? strnlen(from, size - 1) : 0;
+    memcpy(to, from ? from : "", length);
+    to[length] = 0;
+    return from != NULL;
+}
+
+static void record_lookup(const char *host, const char *service, int result,
+                          const struct addrinfo *addresses, uint64_t nanoseconds)
+{
+    struct ss_thread *thread = ss_begin();
+    if (!thread)
+        return;
+    if (!thread->lookup)
+        thread->lookup = ss_alloc(sizeof *thread->lookup);
+    struct ss_lookup *lookup = thread->lookup;
+    if (lookup) {
+        const struct ss_entry *entry = ss_stack_innermost(thread, NULL);
+        lookup->span_serial = entry ? atomic_load(&entry->span_serial) : 0;
+        lookup->nanoseconds = nanoseconds;
+        lookup->result = result;
+        lookup->addresses = 0;
+        for (; result == 0 && addresses; addresses = addresses->ai_next)
+            lookup->addresses++;
+        lookup->has_host = copy_name(lookup->host, sizeof lookup->host, host);
+        lookup->has_service = copy_name(lookup->service, sizeof lookup->service, service);
+        atomic_fetch_add(&lookups, 1);
+        if (ss_options.lookups)
+            ss_log_lookup(thread, entry);
+    }
+    ss_end(thread);
+}
+
+SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                          struct addrinfo **result)
+{
+    static void *_Atomic cell;
+    getaddrinfo_fn *real_getaddrinfo = (getaddrinfo_fn *)original(&cell, "getaddrinfo");
+    if (!real_getaddrinfo)
+        return EAI_FAIL;
+    if (!watching())
+        return real_getaddrinfo(host, service, hints, result);
+
+    uint64_t start = ss_sys_clock(1);
+    int status = real_getaddrinfo(host, service, hints, result);
+    int saved = saved_errno();
+    record_lookup(host, service, status, status == 0 && result ? *result : NULL,
+                  ss_sys_clock(1) - start);
+    restore_errno(saved);
+    return status;
+}
+
+/* ---- pthread_create
+ * ------------------------------------------------------------------------------- */
+
+/* What a new thread is to know of itself. */
+struct start {
+    void *(*function)(void *);
+    void *argument;
+    struct ss_thread_facts facts;
+    struct start *next;
+};
+
+static struct ss_lock starts_lock;
+static struct start *free_starts;
+
+static struct start *take_start(void)
+{
+    struct start *start = NULL;
+    if (!ss_lock(&starts_lock))
+        return NULL;
+    if (free_starts) {
+        start = free_starts;
+        free_starts = start->next;
+    }
+    ss_unlock(&starts_lock);
+    return start ? start : ss_alloc(sizeof *start);
+}
+
+static void put_start(struct start *start)
+{
+    if (!ss_lock(&starts_lock))
+        return;
+    start->next = free_starts;
+    free_starts = start;
+    ss_unlock(&starts_lock);
+}
+
+/* The first frame of a watched thread; stays on its stack. */
+static void *ss_thread_start(void *argument)
+{
+    struct start start = *(struct start *)argument;
+    put_start(argument);
+    (void)ss_thread_attach(&start.facts);
+    void *result = start.function(start.argument);
+    if (ss_self && ss_self != &ss_thread_gone)
+        ss_self->ending = true;
+    return result;
+}
+
+/* Notes who makes the thread; NULL where that cannot be. */
+static struct start *describe_start(void *(*function)(void *), void *argument)
+{
+    struct ss_thread *thread = ss_begin();
+    if (!thread)
+        return NULL;
+    struct start *start = take_start();
+    if (start) {
+        memset(&start->facts, 0, sizeof start->facts);
+        start->function = function;
+        start->argument = argument;
+        start->facts.creator = thread->serial;
+        if (ss_options.stacks != SS_STACKS_OFF)
+            start->facts.creation_stack = ss_stack_capture(thread);
+        const struct ss_entry *entry = ss_stack_innermost(thread, NULL);
+        if (entry && entry->span && entry->span->site && entry->span->site->name)
+            (void)copy_name(start->facts.creator_span, sizeof start->facts.creator_span,
+                            entry->span->site->name);
+    }
+    ss_end(thread);
+    return start;
+}
+
+SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                             void *(*function)(void *), void *argument)
+{
+    static void *_Atomic cell;
+    pthread_create_fn *real_pthread_create = (pthread_create_fn *)original(&cell, "pthread_create");
+    if (!real_pthread_create)
+        return 11; /* EAGAIN */
+    int saved = saved_errno();
+    struct start *start = watching() ? describe_start(function, argument) : NULL;
+    restore_errno(saved);
+    if (!start)
+        return real_pthread_create(thread, attributes, function, argument);
+    int status = real_pthread_create(thread, attributes, ss_thread_start, start);
+    if (status != 0)
+        put_start(start);
+    return status;
+}
+
+/* ---- modules that come later
+ * ------------------------------------------------------------------------- */
+
+/* Objects linked with crti.o call this weak symbol from _init, after their relocation and before
+ * their own constructors: the moment to look at them. */
+SS_EXPORT void __gmon_start__(void);
+void __gmon_start__(void)
+{
+    if (!atomic_load_explicit(&ss_start_up, memory_order_acquire))
+        return;
+    int saved = saved_errno();
+    ss_modules_update();
+    restore_errno(saved);
+}

@@ -1,0 +1,425 @@
+/* The log file: its name, its making, and one write of one line at a time. log_lock guards the
+ * buffer and the descriptor; what a record needs from elsewhere is gathered before it is taken.
+ *
+ * The descriptor may be taken from us at any time (closefrom, dup2), so its identity is compared
+ * before each write and the file is opened again by its absolute path. What cannot go into the file
+ * goes to stderr, so that nothing is lost. */
+#include "log.h"
+
+#include <linux/fcntl.h>
+#include <asm/stat.h>
+#include <linux/utsname.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "fork.h"
+#include "lock.h"
+#include "lookups.h"
+#include "options.h"
+#include "records.h"
+#include "rules.h"
+#include "stacks.h"
+#include "start.h"
+#include "threads.h"
+
+enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
+enum { MODE_REGULAR = 0100000, RENDERINGS = 4 };
+
+enum state { UNOPENED, TO_FILE, TO_STDERR };
+
+struct ss_lock ss_log_lock;
+static enum state state;
+static int descriptor = -1;
+static unsigned long device, inode;
+static char path[PATH_SIZE];
+static char buffer[SS_LOG_LINE_MAX];
+static struct ss_record_head head;
+static struct ss_process_facts process;
+static char exe[PATH_SIZE], host[65], directory[PATH_SIZE];
+
+extern char **environ __attribute__((weak));
+
+/* ---- names
+ * ---------------------------------------------------------------------------------------- */
+
+static const char *error_text(long error)
+{
+    static const struct {
+        int number;
+        const char *text;
+    } texts[] = {
+        {1, "operation not permitted"},  {2, "no such file or directory"},
+        {13, "permission denied"},       {17, "a file of that name exists"},
+        {20, "not a directory"},         {21, "is a directory"},
+        {22, "not a regular file"},      {23, "too many open files"},
+        {24, "too many open files"},     {27, "file too large"},
+        {28, "no space left on device"}, {30, "read-only file system"},
+        {36, "file name too long"},      {40, "it is a symbolic link"},
+        {122, "disk quota exceeded"},
+    };
+    for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (texts[i].number == -error)
+            return texts[i].text;
+    return "unexpected error";
+}
+
+/* The program's name as part of a file's. */
+static void put_program(struct ss_line *line)
+{
+    const char *slash = strrchr(exe, '/');
+    const char *name = slash ? slash + 1 : exe;
+    for (unsigned i = 0; name[i] && i < 64; i++)
+        ss_put(line, (unsigned char)name[i] <= ' ' || name[i] == 0x7f ? "_" : &name[i], 1);
+}
+
+/* The start as a part of a file's name: 20261122T101500.123456. */
+static void put_start(struct ss_line *line)
+{
+    char text[32];
+    struct ss_line time = {text, sizeof text, 0, false};
+    ss_put_time(&time, process.start);
+    for (size_t i = 0; i < time.used; i++)
+        if (!strchr("-:Z", text[i]))
+            ss_put(line, &text[i], 1);
+}
+
+/* Makes the path from a pattern; number is %n, and is put behind where the pattern has none. */
+static bool make_path(const char *folder, const char *pattern, unsigned number)
+{
+    struct ss_line line = {path, sizeof path - 1, 0, false};
+    bool numbered = false;
+    if (pattern[0] != '/') {
+        ss_puts(&line, folder);
+        ss_puts(&line, "/");
+    }
+    for (const char *at = pattern; *at; at++) {
+        if (at[0] != '%') {
+            ss_put(&line, at, 1);
+            continue;
+        }
+        switch (*++at) {
+        case 'p':
+            ss_put_unsigned(&line, (uint64_t)head.pid);
+            break;
+        case 'e':
+            put_program(&line);
+            break;
+        case 'h':
+            ss_puts(&line, host);
+            break;
+        case 't':
+            put_start(&line);
+            break;
+        case 'n':
+            ss_put_unsigned(&line, number);
+            numbered = true;
+            break;
+        case '%':
+            ss_put(&line, "%", 1);
+            break;
+        default:
+            ss_put(&line, "%", 1);
+            at--;
+        }
+    }
+    if (number && !numbered) {
+        ss_puts(&line, ".");
+        ss_put_unsigned(&line, number);
+    }
+    path[line.used] = 0;
+    return !line.full;
+}
+
+/* ---- the file
+ * -------------------------------------------------------------------------------------- */
+
+/* Opens path, new or as it was; returns a high descriptor or -errno. Where the limit allows none
+ * that high, keep is cleared and the descriptor is for one write. */
+static long open_path(int flags, bool *keep)
+{
+    *keep = true;
+    long low =
+        ss_sys_open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | flags, 0600);
+    if (low < 0)
+        return low;
+    long high = SS_SYSCALL_3(__NR_fcntl, low, F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR);
+    if (high < 0) {
+        *keep = false;
+        return low;
+    }
+    (void)ss_sys_close((int)low);
+    return high;
+}
+
+/* Makes the file of a pattern in a folder; 0 or -errno. */
+static long create(const char *folder, const char *pattern)
+{
+    long opened = -36;
+    bool keep;
+    for (unsigned number = 0; number < NAMES_TRIED; number++) {
+        if (!make_path(folder, pattern, number))
+            return -36;
+        opened = open_path(O_CREAT | O_EXCL, &keep);
+        if (opened != -17)
+            break;
+    }
+    if (opened < 0)
+        return opened;
+    struct stat now;
+    if (ss_sys_fstat((int)opened, &now) < 0 || (now.st_mode & MODE_FORMAT) != MODE_REGULAR) {
+        (void)ss_sys_close((int)opened);
+        return -22;
+    }
+    device = now.st_dev;
+    inode = now.st_ino;
+    if (keep)
+        descriptor = (int)opened;
+    else
+        (void)ss_sys_close((int)opened);
+    return 0;
+}
+
+static bool is_log(int fd)
+{
+    struct stat now;
+    return ss_sys_fstat(fd, &now) == 0 && now.st_dev == device && now.st_ino == inode;
+}
+
+/* A descriptor of the log; *once where it is to be closed after the write. -errno where it is gone.
+ */
+static long obtain(bool *once)
+{
+    *once = false;
+    if (descriptor >= 0 && is_log(descriptor))
+        return descriptor;
+    descriptor = -1;
+    bool keep;
+    long opened = open_path(0, &keep);
+    if (opened < 0)
+        return opened;
+    if (!is_log((int)opened)) {
+        (void)ss_sys_close((int)opened);
+        return -2;
+    }
+    if (keep)
+        descriptor = (int)opened;
+    *once = !keep;
+    return opened;
+}
+
+/* Writes one line; returns 0 or -errno. A line is there wholly or not at all. */
+static long write_line(const struct ss_line *line)
+{
+    bool once;
+    long fd = obtain(&once);
+    if (fd < 0)
+        return fd;
+    struct stat before;
+    bool known = ss_sys_fstat((int)fd, &before) == 0;
+    long written = ss_output_write((int)fd, line->data, line->used);
+    if (written >= 0 && written != (long)line->used) {
+        if (known)
+            (void)SS_SYSCALL_2(__NR_ftruncate, fd, before.st_size);
+        written = -28;
+    }
+    if (once)
+        (void)ss_sys_close((int)fd);
+    return written < 0 ? written : 0;
+}
+
+static void emit(const struct ss_line *line)
+{
+    static bool warned;
+    if (state == TO_FILE) {
+        long result = write_line(line);
+        if (result == 0)
+            return;
+        if (!warned)
+            SS_WARN(path, ": cannot write the log: ", error_text(result),
+                    "; its lines follow here");
+        warned = true;
+    }
+    (void)ss_stderr_write(line->data, line->used);
+}
+
+static struct ss_line begin_line(void)
+{
+    return (struct ss_line){buffer, sizeof buffer, 0, false};
+}
+
+/* Writes what a reader has to know of modules before it reads on: those that are new, or have
+ * tables that they had not. */
+static void emit_modules(void)
+{
+    struct ss_module *module;
+    for (uint32_t i = 0; (module = ss_module_at(i)); i++) {
+        uint32_t shape = 1 + module->tables_hooked + module->tables_unhooked;
+        if (module->logged == shape)
+            continue;
+        module->logged = shape;
+        struct ss_line line = begin_line();
+        ss_record_module(&line, &head, module);
+        if (!line.full)
+            emit(&line);
+    }
+}
+
+static const char *environment(const char *name)
+{
+    size_t length = strlen(name);
+    for (char **at = &environ ? environ : NULL; at && *at; at++)
+        if (strncmp(*at, name, length) == 0 && (*at)[length] == '=')
+            return *at + length + 1;
+    return NULL;
+}
+
+static void choose_file(void)
+{
+    const char *asked = ss_options.log_path;
+    if (*asked) {
+        long result = strcmp(asked, "stderr") == 0 ? 1 : create(directory, asked);
+        if (result < 0)
+            SS_WARN(path, ": cannot make the log: ", error_text(result), "; its lines follow here");
+        state = result == 0 ? TO_FILE : TO_STDERR;
+        return;
+    }
+    const char *temporary = environment("TMPDIR");
+    if (create(directory, SS_LOG_DEFAULT_NAME) == 0 ||
+        create(temporary ? temporary : "/tmp", SS_LOG_DEFAULT_NAME) == 0) {
+        state = TO_FILE;
+        return;
+    }
+    state = TO_STDERR;
+}
+
+/* Opens the log, where it is not open, and brings it up to date with the modules. */
+static void prepare(void)
+{
+    if (state == UNOPENED) {
+        choose_file();
+        struct ss_line line = begin_line();
+        ss_record_process(&line, &head, &process);
+        emit(&line);
+    }
+    emit_modules();
+}
+
+/* ---- records
+ * -------------------------------------------------------------------------------------- */
+
+void ss_log_start(void)
+{
+    struct new_utsname names;
+    process.exe = exe;
+    process.host = host;
+    process.start = ss_sys_clock(0);
+    process.parent = (int)SS_SYSCALL_0(__NR_getppid);
+    process.module = ss_module_at(0);
+    head.pid = ss_sys_getpid();
+    if (SS_SYSCALL_3(__NR_getrandom, &head.run, sizeof head.run, 1 /* GRND_NONBLOCK */) !=
+        sizeof head.run)
+        head.run = process.start * 0x9e3779b97f4a7c15u ^ (uint64_t)head.pid << 40;
+    if (ss_sys_readlink("/proc/self/exe", exe, sizeof exe - 1) < 0)
+        exe[0] = 0;
+    if (SS_SYSCALL_1(__NR_uname, &names) == 0)
+        memcpy(host, names.nodename, sizeof host - 1);
+    if (SS_SYSCALL_2(__NR_getcwd, directory, sizeof directory) < 0 || directory[0] != '/')
+        memcpy(directory, ".", 2);
+}
+
+void ss_log_forked(void)
+{
+    if (descriptor >= 0 && is_log(descriptor))
+        (void)ss_sys_close(descriptor);
+    descriptor = -1;
+    state = UNOPENED;
+    struct ss_module *module;
+    for (uint32_t i = 0; (module = ss_module_at(i)); i++)
+        module->logged = 0;
+    process.parent = head.pid;
+    head.pid = ss_sys_getpid();
+    process.start = ss_sys_clock(0);
+    head.run = (head.run ^ process.start) * 0x9e3779b97f4a7c15u;
+}
+
+void ss_log_open_if_asked(void)
+{
+    if (!*ss_options.log_path || !ss_lock(&ss_log_lock))
+        return;
+    prepare();
+    ss_unlock(&ss_log_lock);
+}
+
+void ss_log_violation(const struct ss_violation *violation)
+{
+    struct ss_violation_facts facts;
+    ss_violation_facts(violation, &facts);
+    if (!ss_lock(&ss_log_lock))
+        return;
+    prepare();
+    struct ss_line line = begin_line();
+    /* What is too long loses frames first. */
+    uint32_t frames = 64;
+    for (unsigned i = 0; i < RENDERINGS; i++, frames /= 4) {
+        line = begin_line();
+        ss_record_violation(&line, &head, &facts, frames);
+        if (!line.full)
+            break;
+    }
+    if (!line.full)
+        emit(&line);
+    bool file = state == TO_FILE;
+    if (!ss_options.quiet) {
+        line = begin_line();
+        line.size /= 16;
+        ss_record_said(&line, &facts, file ? path : NULL);
+        (void)ss_stderr_write(line.data, line.used);
+    }
+    ss_unlock(&ss_log_lock);
+}
+
+void ss_log_lookup(struct ss_thread *thread, const struct ss_entry *entry)
+{
+    struct ss_thread_facts facts;
+    const struct ss_site *site = entry && entry->span ? entry->span->site : NULL;
+    (void)ss_thread_facts(thread->serial, &facts);
+    if (!ss_lock(&ss_log_lock))
+        return;
+    prepare();
+    struct ss_line line = begin_line();
+    ss_record_lookup(&line, &head, thread->lookup, &facts, site ? site->name : NULL,
+                     thread->lookup->span_serial, 64);
+    if (!line.full)
+        emit(&line);
+    ss_unlock(&ss_log_lock);
+}
+
+/* Whether this process has anything to tell at its end. */
+static bool has_something_to_say(void)
+{
+    if (state != UNOPENED)
+        return true;
+    if (!*ss_options.log_path)
+        return false;
+    for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
+        if (atomic_load(&thread->created) + atomic_load(&thread->entered))
+            return true;
+    return false;
+}
+
+void ss_log_summary(void)
+{
+    struct ss_rule_counts counts[SS_RULE_COUNT];
+    for (unsigned i = 0; i < SS_RULE_COUNT; i++)
+        ss_rule_counts((enum ss_rule)i, &counts[i]);
+    if (!ss_lock(&ss_log_lock))
+        return;
+    if (has_something_to_say()) {
+        prepare();
+        struct ss_line line = begin_line();
+        ss_record_summary(&line, &head, counts);
+        if (!line.full)
+            emit(&line);
+    }
+    ss_unlock(&ss_log_lock);
+}

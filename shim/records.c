@@ -1,0 +1,561 @@
+/* Renders records. Everything that comes from the program (names, paths, hosts) is escaped and made
+ * valid UTF-8 here; nothing is read from the program's memory that was not copied before. */
+#include "records.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "hook.h"
+#include "instances.h"
+#include "lookups.h"
+#include "options.h"
+#include "prim.h"
+#include "rules.h"
+#include "stacks.h"
+#include "threads.h"
+
+static const char *const level_names[SS_LEVEL_COUNT] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
+static const char *const severity_names[] = SS_SEVERITY_NAMES;
+
+/* By rule: the code, and the title around the span's name. */
+static const struct {
+    const char *code, *title;
+} rules[SS_RULE_COUNT] = {
+#define X(name, code, severity, title) {code, title},
+    SS_RULES(X)
+#undef X
+};
+
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
+
+static void put_string(struct ss_line *line, const char *text, size_t length)
+{
+    ss_put(line, "\"", 1);
+    while (length) {
+        unsigned size = ss_utf8_length(text, length);
+        unsigned char first = (unsigned char)*text;
+        if (size == 0) {
+            ss_puts(line, "\\ufffd");
+            size = 1;
+        } else if (first == '"' || first == '\\') {
+            ss_put(line, "\\", 1);
+            ss_put(line, text, 1);
+        } else if (first < 0x20 || first == 0x7f) {
+            ss_puts(line, "\\u00");
+            ss_put_hex(line, first, 2);
+        } else {
+            ss_put(line, text, size);
+        }
+        text += size;
+        length -= size;
+    }
+    ss_put(line, "\"", 1);
+}
+
+static void put_text(struct ss_line *line, const char *text)
+{
+    if (text)
+        put_string(line, text, strlen(text));
+    else
+        ss_puts(line, "null");
+}
+
+/* `,"key":`; the comma is left out after a brace. */
+static void key(struct ss_line *line, const char *name)
+{
+    if (line->used && line->data[line->used - 1] != '{')
+        ss_put(line, ",", 1);
+    ss_put(line, "\"", 1);
+    ss_puts(line, name);
+    ss_put(line, "\":", 2);
+}
+
+static void key_text(struct ss_line *line, const char *name, const char *text)
+{
+    key(line, name);
+    put_text(line, text);
+}
+
+/* A name that may be empty where it is unknown. */
+static void key_name(struct ss_line *line, const char *name, const char *text)
+{
+    key_text(line, name, *text ? text : NULL);
+}
+
+static void key_number(struct ss_line *line, const char *name, uint64_t value)
+{
+    key(line, name);
+    ss_put_unsigned(line, value);
+}
+
+/* A number that is null where it is 0. */
+static void key_known(struct ss_line *line, const char *name, uint64_t value)
+{
+    if (value)
+        key_number(line, name, value);
+    else
+        key_text(line, name, NULL);
+}
+
+static void key_time(struct ss_line *line, const char *name, uint64_t time)
+{
+    key(line, name);
+    if (!time) {
+        ss_puts(line, "null");
+        return;
+    }
+    ss_put(line, "\"", 1);
+    ss_put_time(line, time);
+    ss_put(line, "\"", 1);
+}
+
+static void key_hex(struct ss_line *line, const char *name, uint64_t value)
+{
+    key(line, name);
+    ss_put(line, "\"", 1);
+    ss_put_hex(line, value, 16);
+    ss_put(line, "\"", 1);
+}
+
+static void key_build_id(struct ss_line *line, const struct ss_module *module)
+{
+    key(line, "build_id");
+    if (!module || !module->build_id_length) {
+        ss_puts(line, "null");
+        return;
+    }
+    ss_put(line, "\"", 1);
+    for (uint32_t i = 0; i < module->build_id_length; i++)
+        ss_put_hex(line, module->build_id[i], 2);
+    ss_put(line, "\"", 1);
+}
+
+static void open_object(struct ss_line *line, const char *name)
+{
+    key(line, name);
+    ss_put(line, "{", 1);
+}
+
+static void close_object(struct ss_line *line)
+{
+    ss_put(line, "}", 1);
+}
+
+static void open_record(struct ss_line *line, const struct ss_record_head *head, const char *type,
+                        uint64_t time)
+{
+    ss_put(line, "{", 1);
+    key_number(line, "v", SS_LOG_VERSION);
+    key_text(line, "type", type);
+    key_time(line, "time", time);
+    key_number(line, "pid", (uint64_t)head->pid);
+    key_hex(line, "run", head->run);
+}
+
+static void close_record(struct ss_line *line)
+{
+    ss_put(line, "}\n", 2);
+}
+
+/* ---- parts
+ * ---------------------------------------------------------------------------------------- */
+
+static void put_frames(struct ss_line *line, const struct ss_stack_frame *frames, uint32_t count)
+{
+    ss_put(line, "[", 1);
+    for (uint32_t i = 0; i < count; i++) {
+        ss_puts(line, i ? ",[" : "[");
+        ss_put_unsigned(line, frames[i].module);
+        ss_put(line, ",", 1);
+        ss_put_unsigned(line, frames[i].offset);
+        ss_put(line, "]", 1);
+    }
+    ss_put(line, "]", 1);
+}
+
+/* The stack of an id, or the caller alone. */
+static void key_stack(struct ss_line *line, uint32_t id, uintptr_t caller, uint32_t max_frames)
+{
+    const struct ss_stack *stack = ss_stack_at(id);
+    key(line, "stack");
+    if (stack) {
+        put_frames(line, stack->frames, stack->count < max_frames ? stack->count : max_frames);
+    } else if (caller) {
+        struct ss_stack_frame frame = ss_stack_frame(caller);
+        put_frames(line, &frame, 1);
+    } else {
+        ss_puts(line, "[]");
+    }
+}
+
+static void key_thread(struct ss_line *line, const struct ss_thread_facts *thread,
+                       uint32_t max_frames)
+{
+    open_object(line, "thread");
+    key_number(line, "serial", thread->serial);
+    key_known(line, "tid", (uint64_t)thread->tid);
+    key_name(line, "name", thread->name);
+    key_known(line, "created_by", thread->creator);
+    key_name(line, "span", thread->creator_span);
+    key_stack(line, thread->creation_stack, 0, max_frames);
+    close_object(line);
+}
+
+static void key_moment(struct ss_line *line, const char *name, const struct ss_moment *moment,
+                       const struct ss_thread_facts *thread, uint32_t max_frames)
+{
+    open_object(line, name);
+    key_thread(line, thread, max_frames);
+    key_time(line, "time", moment->time);
+    key_stack(line, moment->stack, moment->caller, max_frames);
+    key(line, "typical");
+    ss_puts(line, moment->stack & SS_STACK_TYPICAL ? "true" : "false");
+    close_object(line);
+}
+
+static void put_instance(struct ss_line *line, const struct ss_instance *instance)
+{
+    if (!instance) {
+        ss_puts(line, "null");
+        return;
+    }
+    const struct ss_table *table = instance->table;
+    ss_put(line, "{", 1);
+    key_number(line, "serial", atomic_load(&instance->serial));
+    key_text(line, "type", table ? table->type : NULL);
+    key_known(line, "module", table ? table->module->id : 0);
+    key_known(line, "table", table ? table->address - table->module->bias : 0);
+    close_object(line);
+}
+
+static void put_span(struct ss_line *line, const struct ss_violation *violation)
+{
+    const struct ss_site *site = violation->site;
+    open_object(line, "span");
+    key_number(line, "serial", violation->span_serial);
+    key(line, "id");
+    ss_put(line, "\"", 1);
+    ss_put_unsigned(line, violation->span_id);
+    ss_put(line, "\"", 1);
+    key_number(line, "instance", atomic_load(&violation->owner->serial));
+    key_text(line, "name", site ? site->name : NULL);
+    key_text(line, "target", site ? site->target : NULL);
+    key_text(line, "level", site ? level_names[site->level] : NULL);
+    key_text(line, "file", site ? site->file : NULL);
+    key_known(line, "line", site ? site->line : 0);
+    key_text(line, "provider",
+             violation->owner->provider == SS_PROVIDER_RUST ? "rust-tracing" : "annotation");
+    open_object(line, "fields");
+    for (uint32_t i = 0; site && i < site->field_count; i++)
+        if (site->fields[i]) {
+            if (line->data[line->used - 1] != '{')
+                ss_put(line, ",", 1);
+            put_text(line, site->fields[i]);
+            ss_puts(line, ":null");
+        }
+    close_object(line);
+    close_object(line);
+}
+
+static void put_lookup(struct ss_line *line, const struct ss_lookup *lookup)
+{
+    key_text(line, "host", lookup->has_host ? lookup->host : NULL);
+    key_text(line, "service", lookup->has_service ? lookup->service : NULL);
+    key(line, "result");
+    ss_put_signed(line, lookup->result);
+    key_text(line, "error", lookup->result ? ss_lookup_error(lookup->result) : NULL);
+    key_number(line, "ns", lookup->nanoseconds);
+    key_number(line, "addresses", lookup->addresses);
+}
+
+/* ---- records
+ * -------------------------------------------------------------------------------------- */
+
+static void key_option(struct ss_line *line, const struct ss_option *option)
+{
+    const void *cell = (const char *)&ss_options + option->offset;
+    key(line, option->name);
+    switch (option->type) {
+    case SS_OPTION_BOOL:
+        ss_puts(line, *(const long *)cell ? "true" : "false");
+        break;
+    case SS_OPTION_INT:
+        ss_put_signed(line, *(const long *)cell);
+        break;
+    case SS_OPTION_ENUM: {
+        struct ss_text word = ss_option_word(option);
+        put_string(line, word.data, word.length);
+        break;
+    }
+    case SS_OPTION_STRING:
+    case SS_OPTION_RULES:
+        put_text(line, *(const char *const *)cell);
+        break;
+    }
+}
+
+void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
+                       const struct ss_process_facts *process)
+{
+    open_record(line, head, SS_LOG_PROCESS, ss_sys_clock(0));
+    key_text(line, "exe", process->exe);
+    key_text(line, "host", process->host);
+    key_number(line, "ppid", (uint64_t)process->parent);
+    key_build_id(line, process->module);
+    key_text(line, "strayspan", SS_VERSION);
+    key_time(line, "start", process->start);
+    open_object(line, "options");
+    for (unsigned i = 0; i < ss_option_count; i++)
+        key_option(line, &ss_option_rows[i]);
+    close_object(line);
+    close_record(line);
+}
+
+void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
+                      struct ss_module *module)
+{
+    char core[32] = "", subscriber[32] = "";
+    if (module->tables_hooked + module->tables_unhooked)
+        ss_module_versions(module, core, subscriber);
+    open_record(line, head, SS_LOG_MODULE, ss_sys_clock(0));
+    key_number(line, "id", module->id);
+    key_text(line, "path", module->path);
+    key_build_id(line, module);
+    key_number(line, "load_address", module->bias);
+    key_number(line, "subscribers", module->tables_hooked);
+    key_number(line, "unhooked", module->tables_unhooked);
+    key_text(line, "evidence", module->evidence);
+    key_number(line, "call_sites", module->call_sites);
+    key_name(line, "tracing_core", core);
+    key_name(line, "tracing_subscriber", subscriber);
+    close_record(line);
+}
+
+void ss_violation_facts(const struct ss_violation *violation, struct ss_violation_facts *out)
+{
+    const struct ss_moment *moments[SS_MOMENTS] = {&violation->created, &violation->entered,
+                                                   &violation->exited, &violation->closed};
+    out->violation = violation;
+    for (unsigned i = 0; i < SS_MOMENTS; i++) {
+        out->moments[i] = moments[i];
+        if (moments[i]->thread)
+            (void)ss_thread_facts(moments[i]->thread, &out->threads[i]);
+    }
+}
+
+void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
+                         const struct ss_violation_facts *facts, uint32_t max_frames)
+{
+    static const char *const names[SS_MOMENTS] = {"created", "entered", "exited", "closed"};
+    const struct ss_violation *violation = facts->violation;
+    open_record(line, head, SS_LOG_VIOLATION, violation->time);
+    key_text(line, "rule", rules[violation->rule].code);
+    key_text(line, "severity", severity_names[violation->severity]);
+    key_hex(line, "fingerprint", violation->fingerprint);
+    key_hex(line, "group", violation->group);
+    key_number(line, "count", violation->count);
+    put_span(line, violation);
+    if (violation->closing_id) {
+        open_object(line, "closing");
+        key(line, "id");
+        ss_put(line, "\"", 1);
+        ss_put_unsigned(line, violation->closing_id);
+        ss_put(line, "\"", 1);
+        key_text(line, "relation", violation->closing_parent ? "parent" : "span");
+        close_object(line);
+    }
+    for (unsigned i = 0; i < SS_MOMENTS; i++)
+        if (facts->moments[i]->thread)
+            key_moment(line, names[i], facts->moments[i], &facts->threads[i], max_frames);
+    if (violation->lookup) {
+        open_object(line, "lookup");
+        put_lookup(line, violation->lookup);
+        close_object(line);
+    }
+    open_object(line, "instances");
+    key(line, "owner");
+    put_instance(line, violation->owner);
+    if (violation->has_called) {
+        key(line, "called");
+        put_instance(line, violation->called);
+    }
+    close_object(line);
+    close_record(line);
+}
+
+void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
+                      const struct ss_lookup *lookup, const struct ss_thread_facts *thread,
+                      const char *span, uint64_t span_serial, uint32_t max_frames)
+{
+    open_record(line, head, SS_LOG_LOOKUP, ss_sys_clock(0));
+    put_lookup(line, lookup);
+    key_thread(line, thread, max_frames);
+    if (span_serial) {
+        open_object(line, "span");
+        key_number(line, "serial", span_serial);
+        key_text(line, "name", span);
+        close_object(line);
+    } else {
+        key_text(line, "span", NULL);
+    }
+    close_record(line);
+}
+
+static void put_call_sites(struct ss_line *line)
+{
+    struct ss_interest_counts sites[SS_LEVEL_COUNT];
+    memset(sites, 0, sizeof sites);
+    ss_callsites_count(sites);
+    open_object(line, "call_sites");
+    for (unsigned level = 0; level < SS_LEVEL_COUNT; level++) {
+        open_object(line, level_names[level]);
+        key_number(line, "live", sites[level].live);
+        key_number(line, "filtered", sites[level].filtered);
+        key_number(line, "unreached", sites[level].unreached);
+        close_object(line);
+    }
+    close_object(line);
+}
+
+static void put_not_judged(struct ss_line *line, const uint64_t counts[SS_UNJUDGED_COUNT])
+{
+    static const char *const names[SS_UNJUDGED_COUNT] = {
+#define X(name, text) text,
+        SS_UNJUDGED(X)
+#undef X
+    };
+    uint64_t total = 0;
+    for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+        total += counts[i];
+    open_object(line, "not_judged");
+    key_number(line, "total", total);
+    open_object(line, "by");
+    for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+        key_number(line, names[i], counts[i]);
+    close_object(line);
+    key(line, "instances");
+    ss_put(line, "[", 1);
+    struct ss_instance *instance;
+    for (uint32_t i = 0, shown = 0; shown < 64 && (instance = ss_instance_at(i)); i++)
+        if (atomic_load(&instance->serial) && atomic_load(&instance->constant_id)) {
+            ss_puts(line, shown++ ? "," : "");
+            put_instance(line, instance);
+        }
+    ss_put(line, "]", 1);
+    close_object(line);
+}
+
+void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
+                       const struct ss_rule_counts *counts)
+{
+    uint64_t created = 0, entered = 0, exited = 0, closed = 0, unjudged[SS_UNJUDGED_COUNT] = {0};
+    for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        created += atomic_load(&thread->created);
+        entered += atomic_load(&thread->entered);
+        exited += atomic_load(&thread->exited);
+        closed += atomic_load(&thread->closed);
+        for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+            unjudged[i] += atomic_load(&thread->unjudged[i]);
+    }
+    for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+        unjudged[i] += atomic_load(&ss_thread_gone.unjudged[i]);
+    uint64_t modules = 0;
+    const struct ss_module *module;
+    for (uint32_t i = 0; (module = ss_module_at(i)); i++)
+        modules += module->tables_hooked > 0;
+
+    open_record(line, head, SS_LOG_SUMMARY, ss_sys_clock(0));
+    open_object(line, "rules");
+    for (unsigned i = 0; i < SS_RULE_COUNT; i++) {
+        open_object(line, rules[i].code);
+        key_number(line, "violations", counts[i].violations);
+        key_number(line, "fingerprints", counts[i].fingerprints);
+        key_number(line, "suppressed", counts[i].suppressed);
+        close_object(line);
+    }
+    close_object(line);
+    open_object(line, "spans");
+    key_number(line, "created", created);
+    key_number(line, "entered", entered);
+    key_number(line, "exited", exited);
+    key_number(line, "closed", closed);
+    close_object(line);
+    key_number(line, "threads", ss_threads_seen());
+    key_number(line, "instances", ss_instances_seen());
+    key_number(line, "modules", modules);
+    key_number(line, "lookups", ss_lookups_seen());
+    put_call_sites(line);
+    put_not_judged(line, unjudged);
+    key_number(line, "table_limit", ss_hook_beyond());
+    close_record(line);
+}
+
+/* ---- for people
+ * ----------------------------------------------------------------------------------- */
+
+static void say_thread(struct ss_line *line, const struct ss_thread_facts *thread)
+{
+    ss_puts(line, "thread ");
+    ss_put_unsigned(line, thread->serial);
+    if (*thread->name) {
+        ss_puts(line, " `");
+        ss_put_plain(line, thread->name);
+        ss_puts(line, "`");
+    }
+}
+
+/* The file from its crate's folder on, so that the line stays one line. */
+static const char *short_file(const char *file)
+{
+    const char *source = strstr(file, "/src/");
+    if (!source)
+        return file;
+    while (source > file && source[-1] != '/')
+        source--;
+    return source;
+}
+
+void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts, const char *log)
+{
+    static const char *const verbs[SS_MOMENTS] = {"made on ", "entered on ", "exited on ",
+                                                  "closed on "};
+    const struct ss_violation *violation = facts->violation;
+    const struct ss_site *site = violation->site;
+    const char *title = rules[violation->rule].title, *name = strstr(title, "%s");
+
+    ss_puts(line, "strayspan: ");
+    ss_puts(line, severity_names[violation->severity]);
+    ss_puts(line, "[");
+    ss_puts(line, rules[violation->rule].code);
+    ss_puts(line, "]: ");
+    ss_put(line, title, (size_t)(name - title));
+    ss_puts(line, "`");
+    if (site && site->name)
+        ss_put_plain(line, site->name);
+    else
+        ss_put_unsigned(line, violation->span_id);
+    ss_puts(line, "`");
+    if (site && site->file) {
+        ss_puts(line, " (");
+        ss_put_plain(line, short_file(site->file));
+        ss_puts(line, ":");
+        ss_put_unsigned(line, site->line);
+        ss_puts(line, ")");
+    }
+    ss_puts(line, name + 2);
+    const char *separator = "; ";
+    for (unsigned i = 0; i < SS_MOMENTS; i++)
+        if (facts->moments[i]->thread) {
+            ss_puts(line, separator);
+            ss_puts(line, verbs[i]);
+            say_thread(line, &facts->threads[i]);
+            separator = ", ";
+        }
+    if (log) {
+        ss_puts(line, "; see: strayspan report ");
+        ss_put_plain(line, log);
+    }
+    line->full = false;
+    ss_puts(line, "\n");
+}

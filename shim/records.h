@@ -1,0 +1,58 @@
+/* The log's records, rendered as JSON (log_format.h says what they hold). For log.c alone, under
+ * its lock, but for the facts, which are gathered before. */
+#ifndef SS_RECORDS_H
+#define SS_RECORDS_H
+
+#include "output.h"
+
+/* What all records begin with. */
+struct ss_record_head {
+    int pid;
+    uint64_t run;
+};
+
+/* The process as the log shows it. */
+struct ss_process_facts {
+    const char *exe; /* path */
+    const char *host;
+    int parent;
+    uint64_t start; /* CLOCK_REALTIME in ns */
+    struct ss_module *module;
+};
+
+/* A violation with what had to be asked for without the lock. */
+enum { SS_MOMENTS = 4 };
+struct ss_violation_facts {
+    const struct ss_violation *violation;
+    const struct ss_moment *moments[SS_MOMENTS];
+    struct ss_thread_facts threads[SS_MOMENTS];
+};
+SS_HIDDEN void ss_violation_facts(const struct ss_violation *violation,
+                                  struct ss_violation_facts *out);
+
+SS_HIDDEN void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
+                                 const struct ss_process_facts *process);
+
+/* Of one module; the versions are read here. */
+SS_HIDDEN void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
+                                struct ss_module *module);
+
+/* At most max_frames of each stack. */
+SS_HIDDEN void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
+                                   const struct ss_violation_facts *facts, uint32_t max_frames);
+
+SS_HIDDEN void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
+                                const struct ss_lookup *lookup,
+                                const struct ss_thread_facts *thread, const char *span,
+                                uint64_t span_serial, uint32_t max_frames);
+
+/* Rules' counts are gathered before, by rule. */
+struct ss_rule_counts;
+SS_HIDDEN void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
+                                 const struct ss_rule_counts *rules);
+
+/* The line that a violation is on stderr: for people, in plain text. */
+SS_HIDDEN void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts,
+                              const char *log);
+
+#endif

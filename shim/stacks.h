@@ -1,0 +1,47 @@
+/* Stacks of return addresses, interned: each distinct one is kept once, under a small id. */
+#ifndef SS_STACKS_H
+#define SS_STACKS_H
+
+#include "internal.h"
+
+/* One frame: the module's id and the offset in it; module 0 holds a bare address. */
+struct ss_stack_frame {
+    uint64_t module : 16;
+    uint64_t offset : 48;
+};
+
+struct ss_stack {
+    uint32_t count;
+    struct ss_stack_frame frames[];
+};
+
+/* Captures the calling thread's stack without frames of our own, at most the option max_frames.
+ * Returns its id, 0 where there is nothing or no room. Slow context, no lock held. */
+SS_HIDDEN uint32_t ss_stack_capture(struct ss_thread *thread);
+
+/* The part of a stack from the frame of that return address outwards; the stack itself where it
+ * does not hold it. */
+SS_HIDDEN uint32_t ss_stack_from(uint32_t id, uintptr_t address);
+
+/* The stack of an id (SS_STACK_TYPICAL is ignored), NULL for 0. Lock-free; valid for ever. */
+SS_HIDDEN const struct ss_stack *ss_stack_at(uint32_t id);
+
+/* The frame of one address. */
+SS_HIDDEN struct ss_stack_frame ss_stack_frame(uintptr_t address);
+
+/* Whether the calling thread runs destructors of thread-locals, or handlers of exit. */
+SS_HIDDEN bool ss_stack_is_ending(struct ss_thread *thread);
+
+/* Start: finds libc's functions that the question above is about. */
+SS_HIDDEN void ss_stacks_start(void);
+
+/* The moment now, at one of SS_PLACES places: time, thread, caller, and the stack as the option has
+ * it. At a place that has had its full stacks, only the caller is taken, with the typical stack of
+ * the place. */
+SS_HIDDEN void ss_moment_at(struct ss_thread *thread, struct ss_place *places, uintptr_t caller,
+                            struct ss_moment *moment);
+
+/* The moment now with a full stack, whatever the option. */
+SS_HIDDEN void ss_moment_now(struct ss_thread *thread, uintptr_t caller, struct ss_moment *moment);
+
+#endif

@@ -1,0 +1,195 @@
+/* The shim's life: the constructor brings it up, the destructor writes the summary, fork splits it.
+ *
+ * Nothing is torn down: threads live on past exit handlers. Lock order is that of fork.h; around a
+ * fork all are held, and the child makes a state of its own out of its copy. */
+#define STRAYSPAN_IMPLEMENTATION
+#include "start.h"
+
+#include <linux/fcntl.h>
+#include <link.h>
+#include <string.h>
+
+#include "fork.h"
+#include "hook.h"
+#include "lock.h"
+#include "log.h"
+#include "options.h"
+#include "output.h"
+#include "rules.h"
+#include "span_table.h"
+#include "stacks.h"
+#include "strayspan.h"
+#include "threads.h"
+
+_Atomic int ss_own_pid;
+_Atomic bool ss_start_up;
+_Atomic bool ss_start_active;
+_Atomic bool ss_start_over;
+
+/* Our own object's extent, from the linker. */
+extern const char __ehdr_start[] SS_HIDDEN;
+extern const char _end[] SS_HIDDEN;
+
+/* Weak: a libc may lack them, and then what they are for is off. */
+extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *)
+    __attribute__((weak));
+extern char **environ __attribute__((weak));
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                             void *object) __attribute__((weak));
+extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+    __attribute__((weak));
+
+bool ss_start_is_own_code(uintptr_t address)
+{
+    return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
+}
+
+extern SS_EXPORT strayspan_new_fn strayspan_annotate_new;
+
+/* ---- fork
+ * ----------------------------------------------------------------------------------------- */
+
+static void fork_prepare(void)
+{
+#define X(name) (void)ss_lock(&name);
+    SS_LOCKS(X)
+#undef X
+    ss_span_table_lock();
+}
+
+static void fork_parent(void)
+{
+    ss_span_table_unlock();
+#define X(name) ss_unlock(&name);
+    SS_LOCKS(X)
+#undef X
+}
+
+static void fork_child(void)
+{
+    atomic_store(&ss_own_pid, ss_sys_getpid());
+#define X(name) atomic_store(&name.state, 0);
+    SS_LOCKS(X)
+#undef X
+    ss_span_table_forked();
+    ss_threads_forked();
+    ss_rules_forked();
+    ss_log_forked();
+    if (!ss_options.follow_children) {
+        atomic_store(&ss_start_active, false);
+        memset(ss_options.severities, 0, sizeof ss_options.severities);
+        ss_options.log_path = "";
+    }
+}
+
+/* ---- start
+ * ---------------------------------------------------------------------------------------- */
+
+static const char *environment(const char *name)
+{
+    size_t length = strlen(name);
+    for (char **at = &environ ? environ : NULL; at && *at; at++)
+        if (strncmp(*at, name, length) == 0 && (*at)[length] == '=')
+            return *at + length + 1;
+    return NULL;
+}
+
+static int find_own_name(struct dl_phdr_info *info, size_t size, void *name)
+{
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type == PT_LOAD &&
+            (uintptr_t)__ehdr_start - (info->dlpi_addr + header->p_vaddr) < header->p_memsz) {
+            *(const char **)name = info->dlpi_name;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether our parent process has this object loaded: then we are a child of a watched program. */
+static bool is_child_of_watched(void)
+{
+    const char *name = NULL;
+    if (dl_iterate_phdr)
+        (void)dl_iterate_phdr(find_own_name, &name);
+    /* The kernel shows the absolute path, the loader what it was given. */
+    const char *slash = name ? strrchr(name, '/') : NULL;
+    char path[64] = "/proc/", digits[12];
+    unsigned at = sizeof digits;
+    digits[--at] = 0;
+    for (unsigned long pid = (unsigned long)SS_SYSCALL_0(__NR_getppid); pid; pid /= 10)
+        digits[--at] = (char)('0' + pid % 10);
+    memcpy(path + 6, digits + at, sizeof digits - at);
+    memcpy(path + strlen(path), "/maps", sizeof "/maps");
+
+    long fd = slash ? ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0) : -1;
+    if (fd < 0)
+        return false;
+    char buffer[768];
+    size_t kept = 0, wanted = strlen(slash);
+    bool found = false;
+    long size;
+    while (!found && wanted < sizeof buffer / 2 &&
+           (size = ss_sys_read((int)fd, buffer + kept, sizeof buffer - kept)) > 0) {
+        size_t used = kept + (size_t)size;
+        found = memmem(buffer, used, slash, wanted) != NULL;
+        kept = used < wanted ? used : wanted;
+        memmove(buffer, buffer + used - kept, kept);
+    }
+    (void)ss_sys_close((int)fd);
+    return found;
+}
+
+/* Whether another copy of the shim stands before us: then our own exported names lead to it. */
+static bool is_second_copy(void)
+{
+    strayspan_new_fn *first = strayspan_annotate_new;
+    __asm__("" : "+r"(first));
+    return !ss_start_is_own_code((uintptr_t)first);
+}
+
+void ss_start_activate(void)
+{
+    if (atomic_exchange(&ss_start_active, true))
+        return;
+    ss_log_open_if_asked();
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    atomic_store(&ss_own_pid, ss_sys_getpid());
+    ss_stderr_remember();
+    if (is_second_copy()) {
+        SS_WARN("loaded twice; the second copy does nothing");
+        return;
+    }
+    ss_options_read(environment(SS_OPTIONS_VARIABLE));
+    if (__register_atfork)
+        (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
+    else if (pthread_atfork)
+        (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (!ss_options.follow_children && is_child_of_watched())
+        return;
+    ss_threads_start();
+    ss_stacks_start();
+    ss_modules_update();
+    ss_log_start();
+    atomic_store_explicit(&ss_start_up, true, memory_order_release);
+    if (ss_hook_count())
+        ss_start_activate();
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+    /* A vfork's child that exits by mistake, and a process whose state is its parent's, say
+     * nothing. */
+    if (!atomic_load(&ss_start_active) || ss_sys_getpid() != atomic_load(&ss_own_pid))
+        return;
+    atomic_store(&ss_start_over, true);
+    struct ss_thread *thread = ss_begin();
+    ss_log_summary();
+    if (thread)
+        ss_end(thread);
+}

@@ -1,0 +1,24 @@
+/* The shim's own life: what is up, what is ours. */
+#ifndef SS_START_H
+#define SS_START_H
+
+#include <stdatomic.h>
+
+#include "internal.h"
+
+/* Whether the constructor has run and nothing keeps the shim passive. */
+extern _Atomic bool ss_start_up SS_HIDDEN;
+
+/* Whether spans can be seen: a table is hooked, or an annotation was called. */
+extern _Atomic bool ss_start_active SS_HIDDEN;
+
+/* Whether address lies in our own code. */
+SS_HIDDEN bool ss_start_is_own_code(uintptr_t address);
+
+/* Called once there is something to watch: opens the log where it is asked for, wraps threads. */
+SS_HIDDEN void ss_start_activate(void);
+
+/* Whether exit handlers have begun to run our own end. */
+extern _Atomic bool ss_start_over SS_HIDDEN;
+
+#endif

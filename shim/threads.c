@@ -1,0 +1,361 @@
+/* Threads: records in a list that only grows, reused for later threads, never unmapped. A record's
+ * owner writes it without locks; what others leave for it (claims) is under threads_lock with a
+ * flag that the owner tests. Facts of dead threads stay in a ring for reports that name them. */
+#include "threads.h"
+
+#include <linux/fcntl.h>
+#include <linux/prctl.h>
+#include <string.h>
+
+#include "events.h"
+#include "fork.h"
+#include "lock.h"
+#include "maps.h"
+#include "span_stack.h"
+
+/* libc's; keys are the only notice of a thread's end that comes after Rust's TLS destructors. */
+extern int pthread_key_create(unsigned *key, void (*destructor)(void *)) __attribute__((weak));
+extern int pthread_setspecific(unsigned key, const void *value) __attribute__((weak));
+
+enum { REMEMBERED = 1024, NO_KEY = -1, ALL_KEY_ROUNDS = 4 };
+
+/* One entry that its owner is to remove. */
+struct ss_claim {
+    uint64_t span_serial;
+    struct ss_claim *next;
+};
+
+__thread struct ss_thread *ss_self;
+static __thread bool attaching;
+
+/* Always busy: what arrives after a thread's end is dropped. */
+struct ss_thread ss_thread_gone = {.busy = true};
+
+struct ss_lock ss_threads_lock;
+static struct ss_thread *_Atomic first;
+static struct ss_thread *free_records;
+static struct ss_claim *free_claims;
+static _Atomic uint32_t last_serial;
+static struct ss_thread_facts remembered[REMEMBERED];
+static unsigned key;
+static bool have_key;
+
+struct ss_thread *ss_thread_first(void)
+{
+    return atomic_load_explicit(&first, memory_order_acquire);
+}
+
+uint32_t ss_threads_seen(void)
+{
+    return atomic_load(&last_serial);
+}
+
+static void read_own_name(struct ss_thread *thread)
+{
+    char name[SS_THREAD_NAME] = "";
+    if (thread->facts.tid == ss_sys_getpid())
+        memcpy(name, "main", sizeof "main");
+    else
+        (void)SS_SYSCALL_2(__NR_prctl, PR_GET_NAME, name);
+    memcpy(thread->facts.name, name, sizeof name);
+}
+
+/* The thread's last event has come: its record is free for another. */
+static void finish(struct ss_thread *thread)
+{
+    read_own_name(thread);
+    ss_self = &ss_thread_gone;
+    if (!ss_lock(&ss_threads_lock))
+        return;
+    remembered[thread->serial % REMEMBERED] = thread->facts;
+    atomic_store_explicit(&thread->depth, 0, memory_order_release);
+    atomic_store(&thread->live, false);
+    while (thread->claims) {
+        struct ss_claim *claim = thread->claims;
+        thread->claims = claim->next;
+        claim->next = free_claims;
+        free_claims = claim;
+    }
+    thread->next_free = free_records;
+    free_records = thread;
+    ss_unlock(&ss_threads_lock);
+}
+
+/* Keys get up to four rounds, and other libraries' destructors may still exit spans in the first
+ * ones: ours waits for the third. Its value counts the rounds in the low bits of the record's
+ * address. */
+static void key_destructor(void *value)
+{
+    uintptr_t round = (uintptr_t)value & (ALL_KEY_ROUNDS - 1);
+    struct ss_thread *thread = (struct ss_thread *)((uintptr_t)value - round);
+    if (thread != ss_self)
+        return;
+    if (round + 2 < ALL_KEY_ROUNDS && pthread_setspecific(key, (char *)value + 1) == 0)
+        return;
+    finish(thread);
+}
+
+void ss_threads_start(void)
+{
+    have_key =
+        pthread_key_create && pthread_setspecific && pthread_key_create(&key, key_destructor) == 0;
+}
+
+static struct ss_thread *take_record(void)
+{
+    struct ss_thread *thread = NULL;
+    if (!ss_lock(&ss_threads_lock))
+        return NULL;
+    if (free_records) {
+        thread = free_records;
+        free_records = thread->next_free;
+    }
+    ss_unlock(&ss_threads_lock);
+    if (thread)
+        return thread;
+
+    thread = ss_alloc(sizeof *thread);
+    if (!thread)
+        return NULL;
+    atomic_store_explicit(&thread->entries, thread->first_entries, memory_order_relaxed);
+    thread->capacity = SS_FIRST_ENTRIES;
+    struct ss_thread *head = atomic_load(&first);
+    do
+        thread->next = head;
+    while (!atomic_compare_exchange_weak(&first, &head, thread));
+    return thread;
+}
+
+struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
+{
+    if (attaching)
+        return NULL;
+    attaching = true;
+    struct ss_thread *thread = take_record();
+    if (thread) {
+        /* Counters go on where the record's last thread left them: only their sum is told. */
+        memset(thread->cached_spans, 0, sizeof thread->cached_spans);
+        memset(thread->cached_instances, 0, sizeof thread->cached_instances);
+        memset(&thread->last_new, 0, sizeof thread->last_new);
+        thread->mark_depth = 0;
+        thread->tainted = thread->ending = false;
+        thread->stack_low = thread->stack_high = 0;
+        if (thread->lookup)
+            memset(thread->lookup, 0, sizeof *thread->lookup);
+        thread->serial = atomic_fetch_add(&last_serial, 1) + 1;
+        if (facts)
+            thread->facts = *facts;
+        else
+            memset(&thread->facts, 0, sizeof thread->facts);
+        thread->facts.serial = thread->serial;
+        thread->facts.tid = ss_sys_gettid();
+        atomic_store(&thread->attention, false);
+        atomic_store(&thread->busy, false);
+        atomic_store(&thread->live, true);
+        ss_self = thread;
+        /* Keys of 32 and above make libc allocate; without one, the end is not noticed, and the
+         * record stays taken. */
+        if (have_key && key < 32)
+            (void)pthread_setspecific(key, thread);
+    }
+    attaching = false;
+    return thread;
+}
+
+static void obey(struct ss_thread *thread)
+{
+    if (!ss_lock(&ss_threads_lock))
+        return;
+    atomic_store(&thread->attention, false);
+    struct ss_claim *claim = thread->claims, *last = NULL;
+    for (struct ss_claim *at = claim; at; at = at->next) {
+        ss_stack_remove_serial(thread, at->span_serial);
+        last = at;
+    }
+    if (last) {
+        last->next = free_claims;
+        free_claims = claim;
+        thread->claims = NULL;
+    }
+    ss_unlock(&ss_threads_lock);
+    ss_stack_remove_void(thread);
+}
+
+struct ss_thread *ss_begin_slow(struct ss_thread *thread)
+{
+    if (!thread)
+        thread = ss_thread_attach(NULL);
+    if (!thread) {
+        atomic_fetch_add(&ss_thread_gone.unjudged[SS_UNJUDGED_MEMORY], 1);
+        return NULL;
+    }
+    if (atomic_load_explicit(&thread->busy, memory_order_relaxed)) {
+        atomic_fetch_add(&thread->unjudged[SS_UNJUDGED_INSIDE], 1);
+        atomic_store(&ss_events_lost, true);
+        if (thread != &ss_thread_gone)
+            thread->tainted = true;
+        return NULL;
+    }
+    atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&thread->attention, memory_order_relaxed))
+        obey(thread);
+    return thread;
+}
+
+void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
+{
+    if (!ss_lock(&ss_threads_lock))
+        return;
+    struct ss_claim *claim = free_claims;
+    if (claim)
+        free_claims = claim->next;
+    else
+        claim = ss_alloc(sizeof *claim);
+    if (claim && atomic_load(&thread->live)) {
+        claim->span_serial = span_serial;
+        claim->next = thread->claims;
+        thread->claims = claim;
+        atomic_store(&thread->attention, true);
+    }
+    ss_unlock(&ss_threads_lock);
+}
+
+/* Whether thread's stack holds an entry for which field equals value. Any thread may ask; the
+ * answer is as old as it takes to give it. */
+static bool holds(const struct ss_thread *thread, uint64_t span_serial, uint64_t instance_serial,
+                  struct ss_moment *entered)
+{
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_acquire);
+    const struct ss_entry *entries = atomic_load_explicit(&thread->entries, memory_order_acquire);
+    while (depth--) {
+        const struct ss_entry *entry = &entries[depth];
+        if (span_serial &&
+            atomic_load_explicit(&entry->span_serial, memory_order_relaxed) != span_serial)
+            continue;
+        if (instance_serial &&
+            atomic_load_explicit(&entry->instance_serial, memory_order_relaxed) != instance_serial)
+            continue;
+        if (entered)
+            *entered = entry->entered;
+        return true;
+    }
+    return false;
+}
+
+void ss_threads_instance_ended(uint64_t instance_serial)
+{
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
+        if (atomic_load(&thread->live) && holds(thread, 0, instance_serial, NULL))
+            atomic_store(&thread->attention, true);
+}
+
+struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
+                                 uint32_t last_entered, struct ss_moment *entered)
+{
+    struct ss_thread *home = NULL;
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        struct ss_moment moment;
+        if (thread == self || !atomic_load(&thread->live) ||
+            !holds(thread, span_serial, 0, &moment))
+            continue;
+        if (!home || thread->serial == last_entered) {
+            home = thread;
+            *entered = moment;
+        }
+    }
+    return home;
+}
+
+static void read_name(int tid, char name[SS_THREAD_NAME])
+{
+    char path[48] = "/proc/self/task/";
+    char digits[12];
+    unsigned at = sizeof digits;
+    digits[--at] = 0;
+    for (unsigned value = (unsigned)tid; value || at == sizeof digits - 1; value /= 10)
+        digits[--at] = (char)('0' + value % 10);
+    size_t used = strlen(path);
+    memcpy(path + used, digits + at, sizeof digits - at);
+    memcpy(path + strlen(path), "/comm", sizeof "/comm");
+
+    long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    char buffer[SS_THREAD_NAME + 1];
+    long size = ss_sys_read((int)fd, buffer, sizeof buffer - 1);
+    (void)ss_sys_close((int)fd);
+    if (size > 0 && buffer[size - 1] == '\n')
+        size--;
+    if (size > 0 && size < SS_THREAD_NAME) {
+        memcpy(name, buffer, (size_t)size);
+        name[size] = 0;
+    }
+}
+
+bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
+{
+    memset(out, 0, sizeof *out);
+    out->serial = serial;
+    if (serial == 0)
+        return false;
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        if (!atomic_load(&thread->live) || thread->serial != serial)
+            continue;
+        *out = thread->facts;
+        if (thread->facts.tid == ss_sys_getpid())
+            memcpy(out->name, "main", sizeof "main");
+        else
+            read_name(thread->facts.tid, out->name);
+        return true;
+    }
+    if (!ss_lock(&ss_threads_lock))
+        return false;
+    bool found = remembered[serial % REMEMBERED].serial == serial;
+    if (found)
+        *out = remembered[serial % REMEMBERED];
+    ss_unlock(&ss_threads_lock);
+    return found;
+}
+
+bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uintptr_t *high)
+{
+    if (sp < thread->stack_low || sp >= thread->stack_high) {
+        /* The first time, another stack (a coroutine, sigaltstack), or a main stack that has grown.
+         */
+        struct ss_mapping mapping = {0, 0, 0};
+        bool found = ss_mapping_find(sp, &mapping);
+        thread->stack_low = mapping.start;
+        thread->stack_high = mapping.end;
+        if (!found)
+            return false;
+    }
+    *low = sp;
+    *high = thread->stack_high;
+    return true;
+}
+
+void ss_threads_forked(void)
+{
+    /* Serials go on: spans of the parent name its threads by them. */
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        atomic_store(&thread->created, 0);
+        atomic_store(&thread->entered, 0);
+        atomic_store(&thread->exited, 0);
+        atomic_store(&thread->closed, 0);
+        for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+            atomic_store(&thread->unjudged[i], 0);
+        if (thread == ss_self) {
+            thread->facts.tid = ss_sys_gettid();
+            /* Exits of what the parent had open may come here, there, or in both. */
+            if (atomic_load(&thread->depth))
+                thread->tainted = true;
+        } else if (atomic_load(&thread->live)) {
+            atomic_store(&thread->depth, 0);
+            atomic_store(&thread->live, false);
+            thread->claims = NULL;
+            thread->next_free = free_records;
+            free_records = thread;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+/* Threads: whose events these are, what each is in the middle of, who made whom. */
+#ifndef SS_THREADS_H
+#define SS_THREADS_H
+
+#include <stdatomic.h>
+
+#include "internal.h"
+
+/* The calling thread's record: NULL before its first event, ss_thread_gone after its last. */
+extern __thread struct ss_thread *ss_self SS_HIDDEN;
+extern struct ss_thread ss_thread_gone SS_HIDDEN;
+
+SS_HIDDEN struct ss_thread *ss_begin_slow(struct ss_thread *thread);
+
+/* Begins work on the calling thread's state: whatever arrives on it until ss_end is dropped and
+ * counted. Returns NULL where nothing may be done: inside the shim already (a signal), thread gone,
+ * no memory. */
+static inline struct ss_thread *ss_begin(void)
+{
+    struct ss_thread *thread = ss_self;
+    if (SS_UNLIKELY(!thread || atomic_load_explicit(&thread->busy, memory_order_relaxed) ||
+                    atomic_load_explicit(&thread->attention, memory_order_relaxed)))
+        return ss_begin_slow(thread);
+    atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    return thread;
+}
+
+static inline void ss_end(struct ss_thread *thread)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+}
+
+/* Adds one to a counter that only the calling thread writes. */
+static inline void ss_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* The first of all threads' records; follow next. Some are not live. Lock-free. */
+SS_HIDDEN struct ss_thread *ss_thread_first(void);
+
+/* Makes the calling thread known; facts say who made it, or NULL. Called with no work under way. */
+SS_HIDDEN struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts);
+
+/* Says that an exit elsewhere removed the span from thread's stack; thread does so at its next
+ * event. */
+SS_HIDDEN void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial);
+
+/* Tells every thread that has spans of the instance open that it has ended. */
+SS_HIDDEN void ss_threads_instance_ended(uint64_t instance_serial);
+
+/* The thread, other than self, that has the span open; the one that entered it last where there are
+ * several. Fills entered. NULL for none. */
+SS_HIDDEN struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
+                                           uint32_t last_entered, struct ss_moment *entered);
+
+/* What is known of the thread with that serial, dead ones included. Returns false, with only the
+ * serial filled in, where nothing is known any more. Reads /proc for a live thread's name. */
+SS_HIDDEN bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out);
+
+/* How many threads were seen. */
+SS_HIDDEN uint32_t ss_threads_seen(void);
+
+/* Bounds of the mapping that holds sp, the calling thread's stack pointer; false if unknown. */
+SS_HIDDEN bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low,
+                               uintptr_t *high);
+
+/* Start: makes the key whose destructor ends a thread's record. Child: forgets the other threads
+ * and begins all counts again. */
+SS_HIDDEN void ss_threads_start(void);
+SS_HIDDEN void ss_threads_forked(void);
+
+#endif

@@ -1,0 +1,340 @@
+/* Data and vocabulary of the shim: what crosses files.
+ *
+ * How an event travels: a subscriber table of a module (modules.c, discover.c) was patched
+ * (hook.c); the program's call lands in a thunk (thunks.S), which goes to one ss_event_* function
+ * (events.c). That updates the state (threads.c, span_stack.c, span_table.c, instances.c, sites.c);
+ * what looks wrong goes to rules.c, from there with stacks (cfi.c, stacks.c) to log.c.
+ *
+ * Memory: everything lives in arenas of our own (arena.c) and is type-stable: it is reused for the
+ * same type, never unmapped. A serial that changed tells that a record was reused; serials are
+ * never 0. */
+#ifndef SS_TYPES_H
+#define SS_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log_format.h"
+#include "option_table.h"
+#include "rule_table.h"
+
+#define SS_HIDDEN __attribute__((visibility("hidden")))
+#define SS_EXPORT __attribute__((visibility("default")))
+#define SS_COLD __attribute__((cold, noinline))
+#define SS_LIKELY(x) __builtin_expect(!!(x), 1)
+#define SS_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- modules ------------------------------------------------------------------------------------
+ */
+
+enum { SS_SEGMENTS_MAX = 16, SS_BUILD_ID_MAX = 64, SS_MODULES_MAX = 4096 };
+
+/* One PT_LOAD segment, in run-time addresses. */
+struct ss_segment {
+    uintptr_t start, end; /* of memory */
+    uintptr_t file_end;   /* start + p_filesz */
+    uint32_t flags;       /* PF_R | PF_W | PF_X */
+};
+
+/* One loaded ELF object. Type-stable; ids count from 1 and are never reused within a process. */
+struct ss_module {
+    uint32_t id;
+    _Atomic uint32_t loaded; /* 0 once it was unloaded */
+    const char *path;        /* absolute where it can be known, "[vdso]" for the vdso */
+    uintptr_t bias;          /* run-time address minus address in the file */
+    uintptr_t start, end;    /* the span of all its segments */
+    uint32_t segment_count;
+    struct ss_segment segments[SS_SEGMENTS_MAX];
+    uintptr_t relro_start, relro_end;         /* both 0 without PT_GNU_RELRO */
+    uintptr_t dynamic;                        /* PT_DYNAMIC, 0 without */
+    uintptr_t eh_frame_hdr, eh_frame_hdr_end; /* PT_GNU_EH_FRAME, 0 without */
+    uint8_t build_id[SS_BUILD_ID_MAX];
+    uint32_t build_id_length; /* 0: has none */
+    /* What discovery found. */
+    uint32_t tables_hooked, tables_unhooked;
+    uint32_t call_sites;     /* Metadata found */
+    const char *evidence;    /* "symbols", or NULL */
+    uint32_t metadata_order; /* enum ss_metadata_order */
+    void *callsites;         /* callsites.c's own */
+    uint32_t logged;         /* records.c: 0, or one more than the tables it was logged with */
+};
+
+/* ---- subscriber tables --------------------------------------------------------------------------
+ */
+
+/* The methods of `dyn Subscriber` that matter, in the order in which they are patched. */
+enum ss_method {
+    SS_METHOD_DROP,
+    SS_METHOD_ENTER,
+    SS_METHOD_EXIT,
+    SS_METHOD_TRY_CLOSE,
+    SS_METHOD_DROP_SPAN,
+    SS_METHOD_NEW_SPAN,
+    SS_METHOD_COUNT
+};
+
+/* The three lengths a table has had. */
+enum ss_layout { SS_LAYOUT_14, SS_LAYOUT_15, SS_LAYOUT_16, SS_LAYOUT_COUNT };
+
+enum { SS_TABLES_MAX = 512 };
+
+/* One `dyn Subscriber` table as discovery reports it. */
+struct ss_table_found {
+    struct ss_module *module;
+    uintptr_t address; /* of word 0, the drop word */
+    enum ss_layout layout;
+    bool no_subscriber; /* tracing_core's NoSubscriber */
+    const char *type;   /* the drop word's symbol, mangled, in our arena; NULL if unknown */
+    const char *evidence;
+};
+
+/* ---- call sites ---------------------------------------------------------------------------------
+ */
+
+enum ss_metadata_order { SS_ORDER_UNKNOWN, SS_ORDER_A, SS_ORDER_B, SS_ORDER_LEARNED };
+
+enum {
+    SS_LEVEL_TRACE,
+    SS_LEVEL_DEBUG,
+    SS_LEVEL_INFO,
+    SS_LEVEL_WARN,
+    SS_LEVEL_ERROR,
+    SS_LEVEL_COUNT
+};
+
+enum { SS_FIELDS_MAX = 256, SS_STRING_MAX = 4096 };
+
+/* A piece of text that is not terminated. */
+struct ss_text {
+    const char *data;
+    uint32_t length;
+};
+
+/* What one Metadata says, as decoded in place: the texts point into the module. */
+struct ss_metadata {
+    struct ss_text name, target, module_path, file; /* file, module_path: data NULL for None */
+    uint32_t line;                                  /* 0 for None */
+    uint32_t level;                                 /* SS_LEVEL_* */
+    uintptr_t fields;       /* address of the FieldSet inside the Metadata */
+    const uintptr_t *names; /* field_count pairs of {pointer, length} */
+    uint32_t field_count;
+};
+
+/* Counts of a module's or the process's call sites, by level. */
+struct ss_interest_counts {
+    uint32_t live, filtered, unreached;
+};
+
+/* ---- state --------------------------------------------------------------------------------------
+ */
+
+/* Where spans come from. */
+enum ss_provider { SS_PROVIDER_RUST, SS_PROVIDER_ANNOTATION };
+
+/* One hooked table: what its slots held before. Never reused. */
+struct ss_table {
+    struct ss_module *module;
+    uintptr_t address;
+    uintptr_t size;
+    bool no_subscriber;
+    const char *type;
+    void *originals[SS_METHOD_COUNT];
+};
+
+/* Why events are not judged, as the summary counts them. */
+#define SS_UNJUDGED(X)                                                                          \
+    X(INSIDE, "inside")           /* arrived while the thread was inside the shim (a signal) */ \
+    X(TAINTED, "tainted")         /* on a thread that had lost events before */                 \
+    X(MEMORY, "memory")           /* no memory for the thread or the span */                    \
+    X(CONSTANT_ID, "constant-id") /* of an instance that hands out live ids */
+
+enum ss_unjudged {
+#define X(name, text) SS_UNJUDGED_##name,
+    SS_UNJUDGED(X)
+#undef X
+        SS_UNJUDGED_COUNT
+};
+
+/* One subscriber. Type-stable; the serial is 0 while the record is free. Addresses map to it
+ * (instances.c). */
+struct ss_instance {
+    _Atomic uint64_t serial;
+    const struct ss_table *table; /* NULL for annotations */
+    uintptr_t words[2];  /* the object's words where they identify it (tables of 8 or 16) */
+    uint32_t word_count; /* 0: the address identifies it */
+    uint32_t address_count;
+    uint32_t index;           /* of the record */
+    _Atomic bool forwards;    /* its calls reach another hooked instance, which counts them */
+    _Atomic bool constant_id; /* handed a live id out: not judged */
+    enum ss_provider provider;
+    struct ss_instance *next_free;
+};
+
+enum { SS_PLACES = 8, SS_FULL_STACKS = 16 };
+
+/* Stacks taken at one return address of a call site: the first SS_FULL_STACKS in full. */
+struct ss_place {
+    _Atomic uintptr_t address; /* 0: free */
+    _Atomic uint32_t taken;
+    _Atomic uint32_t typical; /* the stack to show once taken is at its end; an id of stacks.c */
+};
+
+/* One call site: copies of what its Metadata says. Never freed. */
+struct ss_site {
+    uintptr_t key; /* address of the Metadata, or of the annotation's site */
+    struct ss_module *module;
+    enum ss_provider provider;
+    const char *name, *target, *file; /* NULL where it could not be read; file may be None */
+    uint32_t line, level;
+    uint32_t field_count;
+    const char *const *fields; /* names */
+    struct ss_place creations[SS_PLACES], enters[SS_PLACES];
+};
+
+/* A moment of a span on a thread. */
+struct ss_moment {
+    uint64_t time;    /* CLOCK_REALTIME in ns, 0 unknown */
+    uintptr_t caller; /* the return address of the thunk */
+    uint32_t thread;  /* serial, 0 unknown */
+    uint32_t stack;   /* id of stacks.c, 0: the caller alone is known */
+};
+
+/* Set in ss_moment.stack where the stack is one taken earlier at the same place. */
+#define SS_STACK_TYPICAL 0x80000000u
+
+/* One live span. Type-stable; serial is 0 while the record is free. */
+struct ss_span {
+    _Atomic uint64_t serial;
+    uint64_t id;
+    uintptr_t address; /* of the subscriber that was asked for it */
+    struct ss_instance *instance;
+    uint64_t instance_serial; /* the span is void once the instance is another */
+    struct ss_site *site;     /* NULL: its Metadata could not be read */
+    uint64_t parent;          /* id in the same instance, 0 for none */
+    struct ss_moment created;
+    uint32_t created_number;       /* how many spans its thread had made by then */
+    _Atomic uint32_t last_entered; /* serial of the thread that entered it last */
+    _Atomic uint16_t closing;      /* how many try_close of it are under way */
+    _Atomic bool reported;
+    struct ss_span *next_free;
+};
+
+/* One open span on a thread's span stack. Written by the owner, read by all. */
+struct ss_entry {
+    _Atomic uintptr_t address; /* of the subscriber it was entered through */
+    _Atomic uint64_t id;
+    _Atomic uint64_t span_serial;     /* 0: its creation was not seen */
+    _Atomic uint64_t instance_serial; /* the entry is void once the instance is another */
+    struct ss_instance *instance;
+    struct ss_span *span;
+    struct ss_moment entered;
+};
+
+/* What the thread is in the middle of: a thunk that is a frame of its own while the original runs.
+ */
+enum ss_operation { SS_IN_NEW_SPAN, SS_IN_EXIT, SS_IN_CLOSE };
+
+struct ss_mark {
+    uintptr_t frame;  /* address of the thunk's return address */
+    uintptr_t caller; /* what stood there: a mark whose word differs is stale */
+    enum ss_operation operation;
+    uint32_t created_number; /* ss_thread.created then */
+    uint32_t sequence;
+    uint64_t id;
+    uint64_t parent;
+    struct ss_instance *instance;
+    struct ss_span *span;
+    uint64_t span_serial;
+    struct ss_moment entered; /* exit: of the entry that it removed */
+};
+
+enum { SS_CACHED_SPANS = 8, SS_CACHED_INSTANCES = 4, SS_MARKS = 8, SS_FIRST_ENTRIES = 8 };
+enum { SS_THREAD_NAME = 16, SS_NAME_MAX = 64 };
+
+/* What is known of a thread beyond its life. */
+struct ss_thread_facts {
+    uint32_t serial; /* 0: free */
+    uint32_t creator;
+    int tid;
+    uint32_t creation_stack;
+    char name[SS_THREAD_NAME];
+    char creator_span[SS_NAME_MAX]; /* innermost span of the creator, empty for none */
+};
+
+/* The last getaddrinfo of a thread. */
+struct ss_lookup {
+    uint64_t span_serial; /* innermost span at the call; 0: none */
+    uint64_t nanoseconds;
+    int result;
+    uint32_t addresses;
+    char host[256];
+    char service[32];
+    bool has_host, has_service;
+};
+
+/* One thread. Type-stable, in a list that only grows (threads.c). What the owner writes at each
+ * event comes first. */
+struct ss_thread {
+    _Atomic bool busy;      /* the owner is inside the shim */
+    _Atomic bool attention; /* another thread left something to do: claims, an ended instance */
+    bool tainted;           /* lost events: not judged until its span stack is empty */
+    bool ending;            /* its start routine has returned: TLS destructors run */
+    _Atomic uint32_t depth;
+    uint32_t capacity;
+    struct ss_entry *_Atomic entries;
+    uint32_t serial;
+    uint32_t mark_depth;
+    uint32_t mark_sequence;
+    _Atomic uint64_t created, entered, exited, closed;
+
+    struct {
+        struct ss_span *span;
+        uint64_t serial;
+    } cached_spans[SS_CACHED_SPANS];
+    struct {
+        uintptr_t address;
+        struct ss_instance *instance;
+        uint64_t serial;
+    } cached_instances[SS_CACHED_INSTANCES];
+    struct {
+        uintptr_t argument;
+        uint64_t id;
+        struct ss_instance *instance;
+        uint32_t sequence;
+    } last_new; /* the new_span that returned last */
+
+    _Atomic bool live;
+    uintptr_t stack_low, stack_high;
+    struct ss_claim *claims; /* under the state lock */
+    struct ss_lookup *lookup;
+    struct ss_thread_facts facts;
+    _Atomic uint64_t unjudged[SS_UNJUDGED_COUNT];
+    struct ss_thread *next;
+    struct ss_thread *next_free;
+    struct ss_mark marks[SS_MARKS];
+    struct ss_entry first_entries[SS_FIRST_ENTRIES];
+};
+
+/* ---- judgement ----------------------------------------------------------------------------------
+ */
+
+/* One breach, as gathered by rules.c and written by log.c. Moments with thread 0 do not apply. */
+struct ss_violation {
+    enum ss_rule rule;
+    enum ss_severity severity;
+    uint64_t fingerprint, group;
+    uint64_t count;
+    uint64_t time;
+    struct ss_site *site;
+    uint64_t span_serial, span_id;
+    struct ss_instance *owner;
+    struct ss_instance *called;
+    bool has_called;     /* the rule tells of one; called NULL: the no-op subscriber */
+    uint64_t closing_id; /* 0: not about a close */
+    bool closing_parent;
+    struct ss_moment created, entered, exited, closed;
+    const struct ss_lookup *lookup;
+};
+
+#endif
