@@ -52,7 +52,7 @@ uint64_t strayspan_annotate_new(const void *subscriber, const struct strayspan_s
         id = (atomic_fetch_add(&made, 1) + 1) << INSTANCE_BITS | owner.instance->index;
         const struct ss_entry *parent = ss_stack_innermost(thread, owner.instance);
         (void)ss_event_new(thread, &call, ss_site_of_annotation(annotation), id,
-                           parent ? parent->id : 0);
+                           parent ? parent->id : 0, NULL);
     }
     ss_end(thread);
     return id;

@@ -15,8 +15,8 @@
 
 enum {
     METADATA_WORDS = 15,
-    CALLSITE_WORDS = 4,    /* at most: interest, registration, the Metadata, the next one */
-    UNREGISTERED = 0xFF00, /* as two bytes: not registered, interest unknown */
+    CALLSITE_WORDS = 4,  /* at most: interest, registration, the Metadata, the next one */
+    UNREGISTERED = 0xFF, /* the word of interest (unknown) and registration (none) */
     REGISTERED = 2,
     INTEREST_NEVER = 0,
     KIND_EVENT = 1, /* bits since tracing-core 0.1.26 */
@@ -316,8 +316,17 @@ static uint32_t agreements(const struct ss_module *m, const struct callsites *se
     return same;
 }
 
-/* Of three pairs of text the two that agree most are target and module_path, in this order in every
- * build seen; the third is the name. */
+static bool is_ever_missing(const struct ss_module *m, const struct callsites *set, uint32_t at)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (!metadata_at(m, set, i)[at])
+            return true;
+    return false;
+}
+
+/* Of three pairs of text the two that agree most are target and module_path; the third is the name.
+ * Only module_path can be missing; without that to tell, target comes first as in every build seen.
+ */
 static bool tell_texts(const struct ss_module *m, const struct callsites *set,
                        const uint8_t texts[3], struct order *order)
 {
@@ -332,6 +341,11 @@ static bool tell_texts(const struct ss_module *m, const struct callsites *set,
     order->name = texts[best];
     order->target = texts[best == 0 ? 1 : 0];
     order->module_path = texts[best == 2 ? 1 : 2];
+    if (is_ever_missing(m, set, order->target)) {
+        uint8_t missing = order->target;
+        order->target = order->module_path;
+        order->module_path = missing;
+    }
     return best_same > 0;
 }
 
@@ -430,7 +444,7 @@ static void learn_interest(const struct ss_module *m, struct callsites *set)
         const uint8_t *callsite = callsite_of(m, set, i, &size);
         for (uint32_t at = 0; callsite && at + 8 <= size; at += 8) {
             uintptr_t word = *(const uintptr_t *)(callsite + at);
-            seen[at] += word == 0xFF; /* interest unknown, not registered, padding */
+            seen[at] += word == UNREGISTERED;
         }
     }
     for (uint32_t at = 0; at < CALLSITE_WORDS * sizeof(uintptr_t); at++)

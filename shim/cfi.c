@@ -13,10 +13,13 @@
 
 #include "cfi.h"
 
-enum {
-    CACHE_SETS = 2048, /* of two slots, which share a cache line */
-    LINEAR_ENTRIES_MAX = 1 << 16
-};
+/* Sets of two slots, which share a cache line; a power of two. A test builds with 1, to crowd it.
+ */
+#ifndef SS_CFI_CACHE_SETS
+#define SS_CFI_CACHE_SETS 2048
+#endif
+
+enum { LINEAR_ENTRIES_MAX = 1 << 16 };
 
 /* What is known of an address. */
 enum kind {
@@ -61,11 +64,11 @@ struct slot {
 
 enum { KEY_VERSION_BITS = 16 };
 static const uint64_t busy_pc = UINT64_MAX >> KEY_VERSION_BITS;
-static _Alignas(64) struct slot cache[CACHE_SETS][2];
+static _Alignas(64) struct slot cache[SS_CFI_CACHE_SETS][2];
 
 static struct slot *set_of(uintptr_t pc)
 {
-    return cache[pc * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (CACHE_SETS - 1)];
+    return cache[pc * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (SS_CFI_CACHE_SETS - 1)];
 }
 
 /* Whether cache keys hold the module and the address. */

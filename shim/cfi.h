@@ -76,11 +76,7 @@ struct ss_cfi_machine {
     uintptr_t stack_low, stack_high;
 };
 
-enum {
-    SS_CFI_ENCODING_UDATA4 = 0x03,
-    SS_CFI_ENCODING_DATAREL_SDATA4 = 0x3b,
-    SS_CFI_ENCODING_OMIT = 0xff
-};
+enum { SS_CFI_ENCODING_DATAREL_SDATA4 = 0x3b, SS_CFI_ENCODING_OMIT = 0xff };
 
 /* Little-endian, 1 to 8 bytes; 0 where there are not as many. */
 SS_HIDDEN uint64_t ss_cfi_unsigned(struct ss_cfi_reader *reader, uint32_t size);

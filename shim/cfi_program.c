@@ -466,7 +466,7 @@ bool ss_cfi_row_at(const struct ss_cfi_entry *entry, uintptr_t pc, struct ss_cfi
 {
     struct ss_cfi_row initial;
     struct run run;
-    memset(row, 0, sizeof *row);
+    *row = (struct ss_cfi_row){0};
     run.entry = entry;
     run.row = row;
     run.location = entry->function;
@@ -559,7 +559,7 @@ static void do_binary(struct evaluation *evaluation, uint8_t code)
     uint64_t b = pop(evaluation), a = pop(evaluation), result = 0;
     int64_t left = (int64_t)a, right = (int64_t)b;
     switch (code) {
-    case 0x1a:
+    case 0x1a: /* and */
         result = a & b;
         break;
     case 0x1b: /* div, signed */
@@ -568,7 +568,7 @@ static void do_binary(struct evaluation *evaluation, uint8_t code)
         else
             result = (uint64_t)(left / right);
         break;
-    case 0x1c:
+    case 0x1c: /* minus */
         result = a - b;
         break;
     case 0x1d: /* mod, unsigned */
@@ -577,40 +577,41 @@ static void do_binary(struct evaluation *evaluation, uint8_t code)
         else
             result = a % b;
         break;
-    case 0x1e:
+    case 0x1e: /* mul */
         result = a * b;
         break;
-    case 0x21:
+    case 0x21: /* or */
         result = a | b;
         break;
-    case 0x22:
+    case 0x22: /* plus */
         result = a + b;
         break;
-    case 0x24:
+    case 0x24: /* shl */
         result = b < 64 ? a << b : 0;
         break;
-    case 0x25:
+    case 0x25: /* shr */
         result = b < 64 ? a >> b : 0;
         break;
-    case 0x26:
-        result = (uint64_t)(left >> (b < 64 ? b : 63));
+    case 0x26: /* shra */
+        b = b < 64 ? b : 63;
+        result = left < 0 ? ~(~a >> b) : a >> b;
         break;
-    case 0x27:
+    case 0x27: /* xor */
         result = a ^ b;
         break;
-    case 0x29:
+    case 0x29: /* eq */
         result = left == right;
         break;
-    case 0x2a:
+    case 0x2a: /* ge */
         result = left >= right;
         break;
-    case 0x2b:
+    case 0x2b: /* gt */
         result = left > right;
         break;
-    case 0x2c:
+    case 0x2c: /* le */
         result = left <= right;
         break;
-    case 0x2d:
+    case 0x2d: /* lt */
         result = left < right;
         break;
     default: /* 0x2e, ne */
@@ -858,7 +859,8 @@ bool ss_cfi_leave(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row
         bool is_known;
         if (!caller_value(entry, row, machine, cfa, column, &value[column], &is_known))
             return false;
-        known |= (uint32_t)is_known << column;
+        if (is_known)
+            known |= UINT32_C(1) << column;
     }
     if ((known >> SS_CFI_RIP & 1) == 0)
         return false;

@@ -121,7 +121,7 @@ bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf)
     if (elf->fd < 0)
         return false;
 
-    struct stat status;
+    struct stat status = {0};
     Elf64_Ehdr header;
     if (ss_sys_fstat(elf->fd, &status) == 0 && (status.st_mode & 0170000) == 0100000 &&
         read_at(elf, 0, &header, sizeof header) == sizeof header &&

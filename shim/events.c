@@ -14,47 +14,64 @@
 #include "span_stack.h"
 #include "stacks.h"
 #include "threads.h"
+#include "values.h"
 
 _Atomic bool ss_events_lost;
 
 /* ---- marks --------------------------------------------------------------------------------------
  */
 
-/* Takes off what a panic left: marks of frames that are gone. */
-static void drop_stale_marks(struct ss_thread *thread, uintptr_t frame)
+static inline uint32_t mark_depth(const struct ss_thread *thread)
 {
-    while (SS_UNLIKELY(thread->mark_depth && thread->marks[thread->mark_depth - 1].frame <= frame))
-        thread->mark_depth--;
+    return atomic_load_explicit(&thread->mark_depth, memory_order_relaxed);
 }
 
-/* Puts a mark on and returns it with sequence set; NULL where there are too many to be true. */
-static struct ss_mark *put_mark(struct ss_thread *thread, const struct ss_call *call,
-                                enum ss_operation operation)
+/* Takes off what a panic left: marks of frames that are gone. */
+static inline void drop_stale_marks(struct ss_thread *thread, uintptr_t frame)
+{
+    uint32_t depth = mark_depth(thread);
+    while (SS_UNLIKELY(depth && thread->marks[depth - 1].frame <= frame))
+        atomic_store_explicit(&thread->mark_depth, --depth, memory_order_relaxed);
+}
+
+/* A number for a call that stays on the stack, greater than those of calls before it; never 0. */
+static inline uint32_t next_sequence(struct ss_thread *thread)
+{
+    if (SS_UNLIKELY(++thread->sequence == 0))
+        ++thread->sequence;
+    return thread->sequence;
+}
+
+/* Puts a mark on, without the moment of the enter; NULL where there are too many to be true. */
+static inline struct ss_mark *put_mark(struct ss_thread *thread, const struct ss_call *call,
+                                       enum ss_operation operation, uint64_t id,
+                                       struct ss_instance *instance, struct ss_span *span,
+                                       uint64_t span_serial)
 {
     drop_stale_marks(thread, call->frame);
-    if (thread->mark_depth == SS_MARKS)
+    uint32_t depth = mark_depth(thread);
+    if (SS_UNLIKELY(depth == SS_MARKS))
         return NULL;
-    struct ss_mark *mark = &thread->marks[thread->mark_depth++];
+    struct ss_mark *mark = &thread->marks[depth];
     mark->frame = call->frame;
     mark->caller = call->caller;
-    mark->operation = operation;
+    mark->id = id;
+    mark->instance = instance;
+    mark->span = span;
+    atomic_store_explicit(&mark->span_serial, span_serial, memory_order_relaxed);
+    atomic_store_explicit(&mark->operation, operation, memory_order_relaxed);
     mark->created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
-    if (++thread->mark_sequence == 0)
-        ++thread->mark_sequence;
-    mark->sequence = thread->mark_sequence;
-    mark->id = mark->parent = mark->span_serial = 0;
-    mark->instance = NULL;
-    mark->span = NULL;
-    mark->entered.thread = 0;
+    mark->sequence = next_sequence(thread);
+    atomic_store_explicit(&thread->mark_depth, depth + 1, memory_order_release);
     return mark;
 }
 
-static void take_mark(uint32_t sequence)
+static inline void take_mark(uint32_t sequence)
 {
     struct ss_thread *thread = ss_self;
-    if (sequence && thread->mark_depth &&
-        thread->marks[thread->mark_depth - 1].sequence == sequence)
-        thread->mark_depth--;
+    uint32_t depth = sequence ? mark_depth(thread) : 0;
+    if (depth && thread->marks[depth - 1].sequence == sequence)
+        atomic_store_explicit(&thread->mark_depth, depth - 1, memory_order_relaxed);
 }
 
 /* ---- spans --------------------------------------------------------------------------------------
@@ -118,7 +135,7 @@ static inline struct subject find(struct ss_thread *thread, const struct ss_call
  */
 
 bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct ss_site *site,
-                  uint64_t id, uint64_t parent)
+                  uint64_t id, uint64_t parent, struct ss_values *values)
 {
     struct ss_instance_ref owner = ss_instance_of(thread, call->address, call->table);
     ss_count(&thread->created);
@@ -132,6 +149,7 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
                             .instance = owner.instance,
                             .instance_serial = owner.serial,
                             .site = site,
+                            .values = values,
                             .parent = parent};
     model.created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
     if (site)
@@ -157,7 +175,7 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
         cache(thread, span, id);
     else
         ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
-    return true;
+    return span.span != NULL;
 }
 
 static inline void moment_of_enter(struct ss_thread *thread, struct ss_span *span, uintptr_t caller,
@@ -208,14 +226,11 @@ static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call 
 {
     if (!call->frame)
         return 0;
-    struct ss_mark *mark = put_mark(thread, call, SS_IN_EXIT);
+    struct ss_mark *mark =
+        put_mark(thread, call, SS_IN_EXIT, id, entry->instance, entry->span,
+                 atomic_load_explicit(&entry->span_serial, memory_order_relaxed));
     if (SS_UNLIKELY(!mark))
         return 0;
-    mark->id = id;
-    mark->instance = entry->instance;
-    mark->span = entry->span;
-    mark->span_serial = atomic_load_explicit(&entry->span_serial, memory_order_relaxed);
-    mark->parent = entry->span ? entry->span->parent : 0;
     mark->entered = entry->entered;
     return mark->sequence;
 }
@@ -322,7 +337,7 @@ static inline void judge_close(struct ss_thread *thread, const struct ss_call *c
                                struct ss_instance *called, uint64_t id)
 {
     drop_stale_marks(thread, call->frame);
-    if (thread->mark_depth)
+    if (mark_depth(thread))
         ss_judge_close(thread, call, called, id);
 }
 
@@ -341,33 +356,22 @@ bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
             struct subject subject = find(thread, &call, id);
             if (!subject.ignored) {
                 judge_close(thread, &call, subject.owner.instance, id);
-                struct ss_mark *mark = put_mark(thread, &call, SS_IN_CLOSE);
                 span = subject.span;
-                if (span.span)
-                    atomic_fetch_add_explicit(&span.span->closing, 1, memory_order_relaxed);
-                if (mark) {
-                    mark->id = id;
-                    mark->instance = subject.owner.instance;
-                    mark->span = span.span;
-                    mark->span_serial = span.serial;
-                    mark->parent = span.span ? span.span->parent : 0;
-                    sequence = mark->sequence;
-                }
+                const struct ss_mark *mark = put_mark(
+                    thread, &call, SS_IN_CLOSE, id, subject.owner.instance, span.span, span.serial);
+                sequence = mark ? mark->sequence : 0;
             }
         }
         ss_end(thread);
     }
     bool closed = original(subscriber, id);
-    take_mark(sequence);
-    if (span.span && (thread = ss_begin())) {
-        if (closed) {
-            ss_count(&thread->closed);
-            ss_span_remove(span.span, span.serial);
-        } else if (atomic_load(&span.span->serial) == span.serial) {
-            atomic_fetch_sub_explicit(&span.span->closing, 1, memory_order_relaxed);
-        }
+    if (closed && span.span && (thread = ss_begin())) {
+        ss_count(&thread->closed);
+        ss_span_remove(span.span, span.serial);
         ss_end(thread);
     }
+    /* Last, as whoever gets the id again asks for the mark. */
+    take_mark(sequence);
     return closed;
 }
 
@@ -433,7 +437,12 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
     struct ss_attributes read;
     ss_attributes_read((uintptr_t)attributes, &read);
     struct ss_site *site = read.metadata ? ss_site_of_metadata(read.metadata) : NULL;
-    ss_event_new(thread, call, site, id, parent_of(thread, &read, owner.instance));
+    struct ss_values *values = site && ss_options.fields == SS_FIELDS_VALUES
+                                   ? ss_values_capture(thread, &read, site)
+                                   : NULL;
+    if (!ss_event_new(thread, call, site, id, parent_of(thread, &read, owner.instance), values) &&
+        values)
+        ss_values_free(values);
     thread->last_new.argument = (uintptr_t)attributes;
     thread->last_new.id = id;
     thread->last_new.instance = owner.instance;
@@ -446,13 +455,11 @@ uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t nu
     uint32_t sequence = 0;
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
-        struct ss_mark *mark = put_mark(thread, &call, SS_IN_NEW_SPAN);
-        sequence = mark ? mark->sequence : 0;
+        sequence = next_sequence(thread);
         ss_end(thread);
     }
     uint64_t id =
         ((new_span_fn *)call.table->originals[SS_METHOD_NEW_SPAN])(subscriber, attributes);
-    take_mark(sequence);
     if (sequence && (thread = ss_begin())) {
         span_made(thread, &call, attributes, id, sequence);
         ss_end(thread);

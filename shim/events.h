@@ -14,10 +14,12 @@ struct ss_call {
     uintptr_t frame;              /* where that is on the stack; 0: nothing can nest in this call */
 };
 
-/* Records that subscriber made a span with this id at site (NULL: unknown). Returns false for an id
- * that was live: then the instance is not judged any more. */
+/* Records that subscriber made a span with this id at site (NULL: unknown). Returns whether it did:
+ * then values (NULL: none) belong to the span. It does not where the id was live: such an instance
+ * is not judged any more. */
 SS_HIDDEN bool ss_event_new(struct ss_thread *thread, const struct ss_call *call,
-                            struct ss_site *site, uint64_t id, uint64_t parent);
+                            struct ss_site *site, uint64_t id, uint64_t parent,
+                            struct ss_values *values);
 
 SS_HIDDEN void ss_event_enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id);
 

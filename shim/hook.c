@@ -54,11 +54,16 @@ static const struct {
 struct ss_lock ss_hook_lock;
 struct ss_table ss_hook_tables[SS_TABLES_MAX];
 static _Atomic uint32_t count;
-static _Atomic uint32_t beyond;
+static _Atomic uint32_t refused, beyond;
 
 uint32_t ss_hook_count(void)
 {
     return atomic_load_explicit(&count, memory_order_acquire);
+}
+
+uint32_t ss_hook_refused(void)
+{
+    return atomic_load(&refused);
 }
 
 uint32_t ss_hook_beyond(void)
@@ -149,6 +154,7 @@ void ss_hook_table(const struct ss_table_found *found)
     ss_unlock(&ss_hook_lock);
     if (why) {
         found->module->tables_unhooked++;
+        atomic_fetch_add(&refused, 1);
         SS_WARN(found->module->path, ": a subscriber table is not hooked: ", why);
         return;
     }

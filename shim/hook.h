@@ -10,8 +10,10 @@ extern struct ss_table ss_hook_tables[SS_TABLES_MAX] SS_HIDDEN;
 /* The hooked table at that address, or NULL. Lock-free. */
 SS_HIDDEN const struct ss_table *ss_hook_table_at(uintptr_t address);
 
-/* How many tables are hooked, how many were beyond the limit. */
+/* How many tables are hooked, how many of those found are not, how many of these were beyond the
+ * limit. */
 SS_HIDDEN uint32_t ss_hook_count(void);
+SS_HIDDEN uint32_t ss_hook_refused(void);
 SS_HIDDEN uint32_t ss_hook_beyond(void);
 
 #endif

@@ -234,6 +234,6 @@ void __gmon_start__(void)
     if (!atomic_load_explicit(&ss_start_up, memory_order_acquire))
         return;
     int saved = saved_errno();
-    ss_modules_update();
+    ss_start_look();
     restore_errno(saved);
 }

@@ -23,7 +23,7 @@
 #include "threads.h"
 
 enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
-enum { MODE_REGULAR = 0100000, RENDERINGS = 4 };
+enum { MODE_REGULAR = 0100000, MODE_LINK = 0120000, RENDERINGS = 4 };
 
 enum state { UNOPENED, TO_FILE, TO_STDERR };
 
@@ -162,6 +162,11 @@ static long create(const char *folder, const char *pattern)
         opened = open_path(O_CREAT | O_EXCL, &keep);
         if (opened != -17)
             break;
+        /* Another number helps against a file, not against a link or a device. */
+        struct stat there;
+        if (SS_SYSCALL_4(__NR_newfstatat, AT_FDCWD, path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (there.st_mode & MODE_FORMAT) != MODE_REGULAR)
+            return (there.st_mode & MODE_FORMAT) == MODE_LINK ? -40 : -22;
     }
     if (opened < 0)
         return opened;
@@ -297,6 +302,7 @@ static void prepare(void)
 {
     if (state == UNOPENED) {
         choose_file();
+        process.module = ss_module_at(0);
         struct ss_line line = begin_line();
         ss_record_process(&line, &head, &process);
         emit(&line);
@@ -314,7 +320,6 @@ void ss_log_start(void)
     process.host = host;
     process.start = ss_sys_clock(0);
     process.parent = (int)SS_SYSCALL_0(__NR_getppid);
-    process.module = ss_module_at(0);
     head.pid = ss_sys_getpid();
     if (SS_SYSCALL_3(__NR_getrandom, &head.run, sizeof head.run, 1 /* GRND_NONBLOCK */) !=
         sizeof head.run)

@@ -128,6 +128,30 @@ void ss_put_plain(struct ss_line *line, const char *text)
     }
 }
 
+void ss_put_json(struct ss_line *line, const char *text, size_t length)
+{
+    ss_put(line, "\"", 1);
+    while (length) {
+        unsigned size = ss_utf8_length(text, length);
+        unsigned char first = (unsigned char)*text;
+        if (size == 0) {
+            ss_puts(line, "\\ufffd");
+            size = 1;
+        } else if (first == '"' || first == '\\') {
+            ss_put(line, "\\", 1);
+            ss_put(line, text, 1);
+        } else if (first < 0x20 || first == 0x7f) {
+            ss_puts(line, "\\u00");
+            ss_put_hex(line, first, 2);
+        } else {
+            ss_put(line, text, size);
+        }
+        text += size;
+        length -= size;
+    }
+    ss_put(line, "\"", 1);
+}
+
 long ss_output_write(int fd, const void *data, size_t size)
 {
     const uint64_t both = 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1);

@@ -23,6 +23,9 @@ SS_HIDDEN void ss_put_time(struct ss_line *line, uint64_t nanoseconds);
 /* Text with control characters, and bytes that are not UTF-8, shown as \xNN: for a terminal. */
 SS_HIDDEN void ss_put_plain(struct ss_line *line, const char *text);
 
+/* Text as a JSON string; bytes that are not UTF-8 become U+FFFD. */
+SS_HIDDEN void ss_put_json(struct ss_line *line, const char *text, size_t length);
+
 /* Length of the UTF-8 sequence at text (1 to 4), 0 where there is none within length bytes. */
 SS_HIDDEN unsigned ss_utf8_length(const char *text, size_t length);
 

@@ -29,34 +29,10 @@ static const struct {
 /* ---- JSON
  * ----------------------------------------------------------------------------------------- */
 
-static void put_string(struct ss_line *line, const char *text, size_t length)
-{
-    ss_put(line, "\"", 1);
-    while (length) {
-        unsigned size = ss_utf8_length(text, length);
-        unsigned char first = (unsigned char)*text;
-        if (size == 0) {
-            ss_puts(line, "\\ufffd");
-            size = 1;
-        } else if (first == '"' || first == '\\') {
-            ss_put(line, "\\", 1);
-            ss_put(line, text, 1);
-        } else if (first < 0x20 || first == 0x7f) {
-            ss_puts(line, "\\u00");
-            ss_put_hex(line, first, 2);
-        } else {
-            ss_put(line, text, size);
-        }
-        text += size;
-        length -= size;
-    }
-    ss_put(line, "\"", 1);
-}
-
 static void put_text(struct ss_line *line, const char *text)
 {
     if (text)
-        put_string(line, text, strlen(text));
+        ss_put_json(line, text, strlen(text));
     else
         ss_puts(line, "null");
 }
@@ -247,7 +223,9 @@ static void put_span(struct ss_line *line, const struct ss_violation *violation)
     key_text(line, "provider",
              violation->owner->provider == SS_PROVIDER_RUST ? "rust-tracing" : "annotation");
     open_object(line, "fields");
-    for (uint32_t i = 0; site && i < site->field_count; i++)
+    if (violation->values)
+        ss_put(line, violation->values->text, violation->values->used);
+    for (uint32_t i = 0; !violation->values && site && i < site->field_count; i++)
         if (site->fields[i]) {
             if (line->data[line->used - 1] != '{')
                 ss_put(line, ",", 1);
@@ -285,7 +263,7 @@ static void key_option(struct ss_line *line, const struct ss_option *option)
         break;
     case SS_OPTION_ENUM: {
         struct ss_text word = ss_option_word(option);
-        put_string(line, word.data, word.length);
+        ss_put_json(line, word.data, word.length);
         break;
     }
     case SS_OPTION_STRING:

@@ -210,6 +210,7 @@ static void fill_span(struct ss_violation *violation, enum ss_rule rule, struct 
     violation->rule = rule;
     violation->severity = ss_options.severities[rule];
     violation->site = span.span->site;
+    violation->values = span.span->values;
     violation->span_serial = span.serial;
     violation->span_id = span.span->id;
     violation->owner = span.span->instance;
@@ -282,12 +283,15 @@ static bool made_inside(const struct ss_thread *thread, const struct ss_mark *ma
 void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
                     struct ss_instance *called, uint64_t id)
 {
-    const struct ss_mark *mark = &thread->marks[thread->mark_depth - 1];
-    bool of_parent = id != mark->id && id == mark->parent;
-    if (!mark->span_serial || (id != mark->id && !of_parent) || mark->instance == called)
+    const struct ss_mark *mark = &thread->marks[atomic_load(&thread->mark_depth) - 1];
+    struct ss_span_ref span = {mark->span, atomic_load(&mark->span_serial)};
+    if (!span.span || mark->instance == called)
         return;
-    struct ss_span_ref span = {mark->span, mark->span_serial};
-    if (of_parent || atomic_load(&mark->span->serial) != mark->span_serial)
+    bool of_parent = id != mark->id && id == mark->span->parent;
+    if (id != mark->id && !of_parent)
+        return;
+    /* The record may be another span's by now. */
+    if (of_parent || atomic_load(&mark->span->serial) != span.serial)
         span = ss_span_find(mark->instance, id);
     if (!span.span || !is_current(thread, mark, call->frame) ||
         (called && (made_inside(thread, mark, called, id) ||

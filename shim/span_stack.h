@@ -54,7 +54,7 @@ static inline struct ss_entry *ss_stack_push(struct ss_thread *thread, uintptr_t
     atomic_store_explicit(&entry->instance_serial, instance_serial, memory_order_relaxed);
     entry->instance = instance;
     entry->span = span;
-    entry->entered = *entered;
+    ss_moment_store(&entry->entered, entered);
     atomic_store_explicit(&thread->depth, depth + 1, memory_order_release);
     return entry;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "lock.h"
+#include "threads.h"
+#include "values.h"
 
 enum { SHARDS = 64, FIRST_SLOTS = 16, RECORDS_AT_ONCE = 32 };
 
@@ -22,7 +24,7 @@ struct slots {
 };
 
 static struct shard {
-    struct ss_lock lock;
+    struct ss_spin lock;
     uint32_t taken; /* slots that are not empty */
     uint64_t made;
     struct slots *_Atomic slots;
@@ -82,16 +84,19 @@ struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id)
     const struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_acquire);
     if (!slots || search(slots, hashed, instance, id, &found) >= 0)
         return found;
-    if (ss_lock(&shard->lock)) {
+    if (ss_spin_lock(&shard->lock)) {
         slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
         (void)search(slots, hashed, instance, id, &found);
-        ss_unlock(&shard->lock);
+        ss_spin_unlock(&shard->lock);
     }
     return found;
 }
 
 static void free_record(struct shard *shard, struct ss_span *span)
 {
+    if (span->values)
+        ss_values_free(span->values);
+    span->values = NULL;
     atomic_store_explicit(&span->serial, 0, memory_order_release);
     span->next_free = shard->free;
     shard->free = span;
@@ -175,7 +180,7 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
     int64_t at = slots ? search(slots, hashed, model->instance, model->id, &found) : -1;
     if (at >= 0) {
         /* An id may come back while the close that freed it is still on its way to us. */
-        if (!atomic_load(&found.span->closing)) {
+        if (!ss_threads_close(found.serial)) {
             *duplicate = true;
             return none;
         }
@@ -188,16 +193,16 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
         return none;
     uint64_t serial = ++shard->made * SHARDS + (uint64_t)(shard - shards);
     atomic_thread_fence(memory_order_release);
-    span->id = model->id;
-    span->address = model->address;
-    span->instance = model->instance;
-    span->instance_serial = model->instance_serial;
+    atomic_store_explicit(&span->id, model->id, memory_order_relaxed);
+    atomic_store_explicit(&span->address, model->address, memory_order_relaxed);
+    atomic_store_explicit(&span->instance, model->instance, memory_order_relaxed);
+    atomic_store_explicit(&span->instance_serial, model->instance_serial, memory_order_relaxed);
     span->site = model->site;
+    span->values = model->values;
     span->parent = model->parent;
     span->created = model->created;
     span->created_number = model->created_number;
     atomic_store_explicit(&span->last_entered, 0, memory_order_relaxed);
-    atomic_store_explicit(&span->closing, 0, memory_order_relaxed);
     atomic_store_explicit(&span->reported, 0, memory_order_relaxed);
     atomic_store_explicit(&span->serial, serial, memory_order_release);
     place(atomic_load_explicit(&shard->slots, memory_order_relaxed), span);
@@ -211,10 +216,10 @@ struct ss_span_ref ss_span_add(const struct ss_span *model, bool *duplicate)
     uint64_t hashed = hash(model->instance, model->id);
     struct shard *shard = shard_of(hashed);
     *duplicate = false;
-    if (!ss_lock(&shard->lock))
+    if (!ss_spin_lock(&shard->lock))
         return added;
     added = add(shard, hashed, model, duplicate);
-    ss_unlock(&shard->lock);
+    ss_spin_unlock(&shard->lock);
     return added;
 }
 
@@ -224,7 +229,7 @@ void ss_span_remove(struct ss_span *span, uint64_t serial)
         return;
     uint64_t hashed = hash(span->instance, span->id);
     struct shard *shard = shard_of(hashed);
-    if (!ss_lock(&shard->lock))
+    if (!ss_spin_lock(&shard->lock))
         return;
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
     struct ss_span_ref found;
@@ -234,23 +239,23 @@ void ss_span_remove(struct ss_span *span, uint64_t serial)
         if (at >= 0 && found.span == span)
             remove_at(shard, slots, (uint32_t)at);
     }
-    ss_unlock(&shard->lock);
+    ss_spin_unlock(&shard->lock);
 }
 
 void ss_span_table_lock(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        (void)ss_lock(&shards[i].lock);
+        (void)ss_spin_lock(&shards[i].lock);
 }
 
 void ss_span_table_unlock(void)
 {
     for (unsigned i = SHARDS; i--;)
-        ss_unlock(&shards[i].lock);
+        ss_spin_unlock(&shards[i].lock);
 }
 
 void ss_span_table_forked(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        atomic_store(&shards[i].lock.state, 0);
+        atomic_store(&shards[i].lock.held, 0);
 }

@@ -24,7 +24,6 @@
 _Atomic int ss_own_pid;
 _Atomic bool ss_start_up;
 _Atomic bool ss_start_active;
-_Atomic bool ss_start_over;
 
 /* Our own object's extent, from the linker. */
 extern const char __ehdr_start[] SS_HIDDEN;
@@ -49,8 +48,15 @@ extern SS_EXPORT strayspan_new_fn strayspan_annotate_new;
 /* ---- fork
  * ----------------------------------------------------------------------------------------- */
 
+/* A fork in a signal handler that came while its thread was inside the shim, maybe with a lock of
+ * ours. */
+static __thread bool forked_inside;
+
 static void fork_prepare(void)
 {
+    forked_inside = ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->busy);
+    if (forked_inside)
+        return;
 #define X(name) (void)ss_lock(&name);
     SS_LOCKS(X)
 #undef X
@@ -59,14 +65,30 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
+    if (forked_inside)
+        return;
     ss_span_table_unlock();
 #define X(name) ss_unlock(&name);
     SS_LOCKS(X)
 #undef X
 }
 
+/* Nothing is watched any more in this process. */
+static void go_passive(void)
+{
+    atomic_store(&ss_start_active, false);
+    memset(ss_options.severities, 0, sizeof ss_options.severities);
+    ss_options.log_path = "";
+}
+
 static void fork_child(void)
 {
+    if (forked_inside) {
+        /* The state may be half changed. ss_own_pid stays the parent's: nobody waits for a lock
+         * here. */
+        go_passive();
+        return;
+    }
     atomic_store(&ss_own_pid, ss_sys_getpid());
 #define X(name) atomic_store(&name.state, 0);
     SS_LOCKS(X)
@@ -75,11 +97,8 @@ static void fork_child(void)
     ss_threads_forked();
     ss_rules_forked();
     ss_log_forked();
-    if (!ss_options.follow_children) {
-        atomic_store(&ss_start_active, false);
-        memset(ss_options.severities, 0, sizeof ss_options.severities);
-        ss_options.log_path = "";
-    }
+    if (!ss_options.follow_children)
+        go_passive();
 }
 
 /* ---- start
@@ -154,7 +173,19 @@ void ss_start_activate(void)
 {
     if (atomic_exchange(&ss_start_active, true))
         return;
+    struct ss_thread *thread = ss_begin();
+    if (!thread)
+        return;
     ss_log_open_if_asked();
+    ss_end(thread);
+}
+
+void ss_start_look(void)
+{
+    ss_modules_update();
+    /* A table that could not be hooked is worth a log too: it says so. */
+    if (atomic_load(&ss_start_up) && (ss_hook_count() || ss_hook_refused()))
+        ss_start_activate();
 }
 
 __attribute__((constructor)) static void start(void)
@@ -174,11 +205,9 @@ __attribute__((constructor)) static void start(void)
         return;
     ss_threads_start();
     ss_stacks_start();
-    ss_modules_update();
     ss_log_start();
     atomic_store_explicit(&ss_start_up, true, memory_order_release);
-    if (ss_hook_count())
-        ss_start_activate();
+    ss_start_look();
 }
 
 __attribute__((destructor)) static void finish(void)
@@ -187,8 +216,10 @@ __attribute__((destructor)) static void finish(void)
      * nothing. */
     if (!atomic_load(&ss_start_active) || ss_sys_getpid() != atomic_load(&ss_own_pid))
         return;
-    atomic_store(&ss_start_over, true);
     struct ss_thread *thread = ss_begin();
+    /* exit in a signal handler that came while we were inside: what we hold is not given back. */
+    if (!thread && ss_self != &ss_thread_gone)
+        return;
     ss_log_summary();
     if (thread)
         ss_end(thread);

@@ -15,10 +15,10 @@ extern _Atomic bool ss_start_active SS_HIDDEN;
 /* Whether address lies in our own code. */
 SS_HIDDEN bool ss_start_is_own_code(uintptr_t address);
 
+/* Looks at modules that are new, and begins to watch once there is something to be watched. */
+SS_HIDDEN void ss_start_look(void);
+
 /* Called once there is something to watch: opens the log where it is asked for, wraps threads. */
 SS_HIDDEN void ss_start_activate(void);
-
-/* Whether exit handlers have begun to run our own end. */
-extern _Atomic bool ss_start_over SS_HIDDEN;
 
 #endif

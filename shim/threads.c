@@ -137,7 +137,7 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
         memset(thread->cached_spans, 0, sizeof thread->cached_spans);
         memset(thread->cached_instances, 0, sizeof thread->cached_instances);
         memset(&thread->last_new, 0, sizeof thread->last_new);
-        thread->mark_depth = 0;
+        atomic_store(&thread->mark_depth, 0);
         thread->tainted = thread->ending = false;
         thread->stack_low = thread->stack_high = 0;
         if (thread->lookup)
@@ -237,7 +237,7 @@ static bool holds(const struct ss_thread *thread, uint64_t span_serial, uint64_t
             atomic_load_explicit(&entry->instance_serial, memory_order_relaxed) != instance_serial)
             continue;
         if (entered)
-            *entered = entry->entered;
+            *entered = ss_moment_load(&entry->entered);
         return true;
     }
     return false;
@@ -248,6 +248,20 @@ void ss_threads_instance_ended(uint64_t instance_serial)
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
         if (atomic_load(&thread->live) && holds(thread, 0, instance_serial, NULL))
             atomic_store(&thread->attention, true);
+}
+
+bool ss_threads_close(uint64_t span_serial)
+{
+    for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        uint32_t depth = atomic_load_explicit(&thread->mark_depth, memory_order_acquire);
+        for (uint32_t i = 0; i < depth && i < SS_MARKS; i++)
+            if (atomic_load_explicit(&thread->marks[i].span_serial, memory_order_relaxed) ==
+                    span_serial &&
+                atomic_load_explicit(&thread->marks[i].operation, memory_order_relaxed) ==
+                    SS_IN_CLOSE)
+                return true;
+    }
+    return false;
 }
 
 struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,

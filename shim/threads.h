@@ -52,6 +52,9 @@ SS_HIDDEN void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial);
 /* Tells every thread that has spans of the instance open that it has ended. */
 SS_HIDDEN void ss_threads_instance_ended(uint64_t instance_serial);
 
+/* Whether some thread is about to hear that the span closed: its close is under way. */
+SS_HIDDEN bool ss_threads_close(uint64_t span_serial);
+
 /* The thread, other than self, that has the span open; the one that entered it last where there are
  * several. Fills entered. NULL for none. */
 SS_HIDDEN struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,

@@ -200,22 +200,49 @@ struct ss_moment {
     uint32_t stack;   /* id of stacks.c, 0: the caller alone is known */
 };
 
+/* Copies of a moment that another thread may be writing: each member is whole, all of them only
+ * where the serial beside them says so. */
+static inline struct ss_moment ss_moment_load(const struct ss_moment *from)
+{
+    return (struct ss_moment){__atomic_load_n(&from->time, __ATOMIC_RELAXED),
+                              __atomic_load_n(&from->caller, __ATOMIC_RELAXED),
+                              __atomic_load_n(&from->thread, __ATOMIC_RELAXED),
+                              __atomic_load_n(&from->stack, __ATOMIC_RELAXED)};
+}
+
+static inline void ss_moment_store(struct ss_moment *to, const struct ss_moment *from)
+{
+    __atomic_store_n(&to->time, from->time, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->caller, from->caller, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->thread, from->thread, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->stack, from->stack, __ATOMIC_RELAXED);
+}
+
 /* Set in ss_moment.stack where the stack is one taken earlier at the same place. */
 #define SS_STACK_TYPICAL 0x80000000u
+
+/* What a span's fields were at its creation, rendered as the members of a JSON object; only with
+ * fields=values (values.c). Type-stable. */
+enum { SS_VALUES_SIZE = 480 };
+struct ss_values {
+    struct ss_values *next_free;
+    uint32_t used;
+    char text[SS_VALUES_SIZE];
+};
 
 /* One live span. Type-stable; serial is 0 while the record is free. */
 struct ss_span {
     _Atomic uint64_t serial;
-    uint64_t id;
-    uintptr_t address; /* of the subscriber that was asked for it */
-    struct ss_instance *instance;
-    uint64_t instance_serial; /* the span is void once the instance is another */
-    struct ss_site *site;     /* NULL: its Metadata could not be read */
-    uint64_t parent;          /* id in the same instance, 0 for none */
+    _Atomic uint64_t id;
+    _Atomic uintptr_t address; /* of the subscriber that was asked for it */
+    struct ss_instance *_Atomic instance;
+    _Atomic uint64_t instance_serial; /* the span is void once the instance is another */
+    struct ss_site *site;             /* NULL: its Metadata could not be read */
+    struct ss_values *values;         /* NULL: not captured */
+    uint64_t parent;                  /* id in the same instance, 0 for none */
     struct ss_moment created;
     uint32_t created_number;       /* how many spans its thread had made by then */
     _Atomic uint32_t last_entered; /* serial of the thread that entered it last */
-    _Atomic uint16_t closing;      /* how many try_close of it are under way */
     _Atomic bool reported;
     struct ss_span *next_free;
 };
@@ -228,24 +255,23 @@ struct ss_entry {
     _Atomic uint64_t instance_serial; /* the entry is void once the instance is another */
     struct ss_instance *instance;
     struct ss_span *span;
-    struct ss_moment entered;
+    struct ss_moment entered; /* by ss_moment_store and ss_moment_load */
 };
 
 /* What the thread is in the middle of: a thunk that is a frame of its own while the original runs.
  */
-enum ss_operation { SS_IN_NEW_SPAN, SS_IN_EXIT, SS_IN_CLOSE };
+enum ss_operation { SS_IN_EXIT, SS_IN_CLOSE };
 
 struct ss_mark {
     uintptr_t frame;  /* address of the thunk's return address */
     uintptr_t caller; /* what stood there: a mark whose word differs is stale */
-    enum ss_operation operation;
-    uint32_t created_number; /* ss_thread.created then */
-    uint32_t sequence;
     uint64_t id;
-    uint64_t parent;
     struct ss_instance *instance;
-    struct ss_span *span;
-    uint64_t span_serial;
+    struct ss_span *span;         /* NULL: its creation was not seen */
+    _Atomic uint64_t span_serial; /* other threads read it, and operation */
+    _Atomic enum ss_operation operation;
+    uint32_t created_number;  /* ss_thread.created then */
+    uint32_t sequence;        /* ss_thread.sequence then */
     struct ss_moment entered; /* exit: of the entry that it removed */
 };
 
@@ -284,8 +310,8 @@ struct ss_thread {
     uint32_t capacity;
     struct ss_entry *_Atomic entries;
     uint32_t serial;
-    uint32_t mark_depth;
-    uint32_t mark_sequence;
+    _Atomic uint32_t mark_depth;
+    uint32_t sequence; /* of the calls that stay on the stack while the original runs */
     _Atomic uint64_t created, entered, exited, closed;
 
     struct {
@@ -327,6 +353,7 @@ struct ss_violation {
     uint64_t count;
     uint64_t time;
     struct ss_site *site;
+    const struct ss_values *values;
     uint64_t span_serial, span_id;
     struct ss_instance *owner;
     struct ss_instance *called;
