@@ -16,8 +16,10 @@ warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes $(WERROR)
 
 # The shim needs no library and no symbol version: it loads beside any libc (nothing is NEEDED), and
 # everything it takes from the program's libc is weak. Hence no stack protector and no fortified calls.
+# Vectors would read in one what was just written in two, and stall on it, at each enter and exit.
 shim_cflags = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector \
-	-U_FORTIFY_SOURCE -fasynchronous-unwind-tables -fno-strict-aliasing -D_GNU_SOURCE \
+	-U_FORTIFY_SOURCE -fasynchronous-unwind-tables -fno-strict-aliasing -fno-tree-vectorize \
+	-fno-tree-slp-vectorize -D_GNU_SOURCE \
 	-Wframe-larger-than=1024 $(warnings)
 shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
 	-Wl,-z,noexecstack -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \

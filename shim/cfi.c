@@ -51,8 +51,7 @@ struct packed {
     uint64_t function;
 };
 
-/* ---- the cache ----------------------------------------------------------------------------------
- */
+/* ---- the cache ------------------------------------------------------------------------------- */
 
 /* A slot is read without a lock: its key (pc << 16 | version) must be the same before and after the
  * rest. A writer takes the slot by making the key busy; one that dies in between (fork, a handler
@@ -130,8 +129,7 @@ static void cache_put(const struct ss_module *module, uintptr_t pc, const struct
     atomic_store_explicit(&slot->key, pc << KEY_VERSION_BITS | version, memory_order_release);
 }
 
-/* ---- finding the FDE ----------------------------------------------------------------------------
- */
+/* ---- finding the FDE ------------------------------------------------------------------------- */
 
 /* The readable segment that address lies in. */
 static const struct ss_segment *segment_of(const struct ss_module *module, uintptr_t address)
@@ -211,8 +209,7 @@ static bool entry_find(const struct ss_module *module, uintptr_t pc, struct ss_c
     return !header.bad && search_table(module, header, count, pc, entry);
 }
 
-/* ---- packing ------------------------------------------------------------------------------------
- */
+/* ---- packing --------------------------------------------------------------------------------- */
 
 static bool pack_cfa(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row,
                      uint64_t *packed)
@@ -288,8 +285,7 @@ static bool pack(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row,
     return rip.where == SS_CFI_AT && rip.offset == -8 && pack_saves(entry, row, packed);
 }
 
-/* ---- learning -----------------------------------------------------------------------------------
- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 /* Where this fails entry->function is 0 if no FDE covers pc. */
 static bool decode(const struct ss_module *module, uintptr_t pc, struct ss_cfi_entry *entry,
@@ -337,8 +333,7 @@ static inline uintptr_t packed_save(const struct packed *packed, uint32_t i, uin
     return (packed->rule & RULE_FROM_RBP ? rbp : cfa) + (uintptr_t)(words * 8);
 }
 
-/* ---- walking ------------------------------------------------------------------------------------
- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 /* Where frames are reported to, and the module that the last was in. */
 struct trail {
@@ -411,8 +406,8 @@ static bool walk_quickly(const struct ss_registers *from, const struct ss_cfi_ma
     return true;
 }
 
-/* Leaves a frame by a packed rule. False where the walk ends; frame->cfa is set where there is one.
- */
+/* Leaves a frame by a packed rule. False where the walk ends; frame->cfa is set if there is
+ * one. */
 static bool leave_packed(struct ss_cfi_machine *machine, const struct packed *packed,
                          uintptr_t floor, struct ss_frame *frame)
 {

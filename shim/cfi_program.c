@@ -10,8 +10,7 @@
 
 enum { REMEMBERED_MAX = 4, EXPRESSION_STACK = 16, EXPRESSION_STEPS = 256 };
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 uint64_t ss_cfi_unsigned(struct ss_cfi_reader *reader, uint32_t size)
 {
@@ -116,8 +115,7 @@ uintptr_t ss_cfi_pointer(struct ss_cfi_reader *reader, uint8_t encoding, uintptr
     return reader->bad ? 0 : value;
 }
 
-/* ---- CIE and FDE --------------------------------------------------------------------------------
- */
+/* ---- CIE and FDE ----------------------------------------------------------------------------- */
 
 /* A reader of the CIE or FDE at address, after its length; bad at the terminator. */
 static struct ss_cfi_reader open_record(uintptr_t section_end, uintptr_t address)
@@ -234,8 +232,7 @@ bool ss_cfi_entry_read(uintptr_t section, uintptr_t section_end, uintptr_t addre
     return true;
 }
 
-/* ---- instructions -------------------------------------------------------------------------------
- */
+/* ---- instructions ---------------------------------------------------------------------------- */
 
 struct run {
     const struct ss_cfi_entry *entry;
@@ -486,8 +483,7 @@ bool ss_cfi_row_at(const struct ss_cfi_entry *entry, uintptr_t pc, struct ss_cfi
     return !run.code.bad && row->cfa.where != SS_CFI_UNSAID;
 }
 
-/* ---- expressions --------------------------------------------------------------------------------
- */
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 struct evaluation {
     const struct ss_cfi_machine *machine;
@@ -796,8 +792,7 @@ bool ss_cfi_simple_expression(const struct ss_cfi_entry *entry, int32_t expressi
     return code.at == code.end;
 }
 
-/* ---- frames -------------------------------------------------------------------------------------
- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 bool ss_cfi_frame_address(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row,
                           const struct ss_cfi_machine *machine, uintptr_t *cfa)

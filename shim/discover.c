@@ -36,8 +36,9 @@ struct method_name {
 struct method_address {
     uintptr_t address; /* 0: free */
     uint32_t methods;  /* bit set of enum ss_trait_method */
+    uint32_t symbols;  /* how many there are */
+    uint32_t name;     /* of one of them: new_span if it is among them */
     bool no_subscriber;
-    uint32_t name; /* of one of the methods: new_span if it is among them */
 };
 
 /* A table that was found. */
@@ -45,9 +46,10 @@ struct found {
     uintptr_t address;
     enum ss_layout layout;
     bool no_subscriber;
-    uintptr_t drop;       /* 0: none */
-    uint32_t type;        /* offset in .strtab of the best name for the type so far, 0: none */
-    uint32_t type_rating; /* how good it is */
+    uintptr_t drop; /* 0: none */
+    /* Offsets in .strtab of names that tell the type; 0: none. */
+    uint32_t drop_name, method_name;
+    bool drop_merged; /* the drop function has the names of several types */
 };
 
 /* One module's search; mapped for its duration. */
@@ -59,7 +61,7 @@ struct search {
     struct method_name names[NAMES_MAX];
     struct method_address addresses[NAMES_MAX];
     struct found found[SS_TABLES_MAX];
-    char type[TYPE_MAX];
+    char type[TYPE_MAX], other_type[TYPE_MAX];
 };
 
 /* The number of a method's slot in each layout, from the drop word on; 0: not in it. */
@@ -144,6 +146,7 @@ static bool note_function(void *context, const Elf64_Sym *symbol)
     }
     if (!entry->name || name->method == SS_TRAIT_NEW_SPAN)
         entry->name = name->offset;
+    entry->symbols++;
     entry->methods |= 1u << name->method;
     entry->no_subscriber |= name->no_subscriber;
     return search->address_count < NAMES_MAX / 2;
@@ -205,22 +208,36 @@ static bool returns_dead(const struct ss_module *m, uintptr_t new_span)
            memmem((const void *)new_span, LOOK_AT, constant, sizeof constant);
 }
 
+/* The name of a method that tells the type, for where the drop function does not: of one that every
+ * impl has to write itself, and that is no other type's as well, if there is any. */
+static uint32_t telling_method(struct search *search, const uintptr_t *word, enum ss_layout layout)
+{
+    static const uint8_t own[] = {SS_TRAIT_NEW_SPAN, SS_TRAIT_ENABLED, SS_TRAIT_EVENT,
+                                  SS_TRAIT_ENTER,    SS_TRAIT_EXIT,    SS_TRAIT_RECORD};
+    for (uint32_t most = 1; most <= 2; most++) {
+        for (size_t i = 0; i < sizeof own; i++) {
+            const struct method_address *method = address_at(search, word[slot_of(own[i], layout)]);
+            if ((method->methods & 1u << own[i]) && (method->symbols == 1 || most > 1))
+                return method->name;
+        }
+    }
+    return 0;
+}
+
 static void add_found(struct search *search, uintptr_t table, enum ss_layout layout)
 {
     const uintptr_t *word = (const uintptr_t *)table;
-    struct found *found = &search->found[search->found_count++];
-    *found = (struct found){.address = table, .layout = layout, .drop = word[0]};
-
-    uintptr_t new_span = word[slot_of(SS_TRAIT_NEW_SPAN, layout)];
     bool named = false;
-    for (uint32_t i = HEADER_WORDS; i < words_of(layout); i++) {
-        const struct method_address *method = address_at(search, word[i]);
-        named |= method->no_subscriber;
-        /* Without a drop function one of the methods has to name the type, at best new_span. */
-        if (!found->drop && method->address && (!found->type || method->address == new_span))
-            found->type = method->name;
-    }
-    found->no_subscriber = named && returns_dead(search->module, new_span);
+    for (uint32_t i = HEADER_WORDS; i < words_of(layout); i++)
+        named |= address_at(search, word[i])->no_subscriber;
+    search->found[search->found_count++] = (struct found){
+        .address = table,
+        .layout = layout,
+        .drop = word[0],
+        .method_name = telling_method(search, word, layout),
+        .no_subscriber =
+            named && returns_dead(search->module, word[slot_of(SS_TRAIT_NEW_SPAN, layout)]),
+    };
 }
 
 /* Looks at the tables in which the word at `place`, a method's address, would be that method's
@@ -296,32 +313,46 @@ static bool is_drop_name(const char *name, size_t length)
     return memmem(name, length, "drop_in_place", 13) || memmem(name, length, "drop_glue", 9);
 }
 
-/* Names the types of the tables by their drop functions, which can have merged names of other
- * types: one that names a subscriber is likelier. */
+/* How much of a mangled name is the same in all copies of one function. */
+static size_t stem_length(const char *name, size_t length)
+{
+    const char *suffix = memmem(name, length, ".llvm.", 6);
+    if (suffix)
+        length = (size_t)(suffix - name);
+    enum { HASH_LENGTH = 20 }; /* legacy mangling: 17h, 16 digits, E */
+    bool legacy = length > HASH_LENGTH && memcmp(name, "_ZN", 3) == 0 &&
+                  memcmp(name + length - HASH_LENGTH, "17h", 3) == 0;
+    return legacy ? length - HASH_LENGTH : length;
+}
+
+static size_t read_type(struct search *search, uint32_t name, char type[TYPE_MAX])
+{
+    return name ? ss_elf_name(&search->elf, name, type, TYPE_MAX) : 0;
+}
+
+/* Takes the names of the drop functions. One that drops nothing is merged with those of other
+ * types, and then names none of them. */
 static bool note_drop_name(void *context, const Elf64_Sym *symbol)
 {
     struct search *search = context;
     uintptr_t address = search->module->bias + symbol->st_value;
-    uint32_t rating = 0;
+    size_t length = 0;
     for (uint32_t i = 0; i < search->found_count; i++) {
         struct found *found = &search->found[i];
-        if (found->drop != address || found->drop == 0)
+        if (SS_LIKELY(found->drop != address) || found->drop_merged)
             continue;
-        if (rating == 0) {
-            size_t length =
-                ss_elf_name(&search->elf, symbol->st_name, search->type, sizeof search->type);
-            if (length == 0)
-                return true;
-            rating = 1 + (is_drop_name(search->type, length) ? 2 : 0) +
-                     (ss_find_subscriber(search->type, search->type + length) ||
-                              memmem(search->type, length, "subscriber", 10)
-                          ? 1
-                          : 0);
+        if (length == 0)
+            length = read_type(search, symbol->st_name, search->type);
+        if (length == 0 || !is_drop_name(search->type, length))
+            return true;
+        if (!found->drop_name) {
+            found->drop_name = symbol->st_name;
+            continue;
         }
-        if (rating > found->type_rating) {
-            found->type = symbol->st_name;
-            found->type_rating = rating;
-        }
+        size_t stem = stem_length(search->type, length);
+        size_t other = read_type(search, found->drop_name, search->other_type);
+        found->drop_merged = stem_length(search->other_type, other) != stem ||
+                             memcmp(search->type, search->other_type, stem) != 0;
     }
     return true;
 }
@@ -333,9 +364,9 @@ static void report(struct search *search)
     m->evidence = "symbols";
     for (uint32_t i = 0; i < search->found_count; i++) {
         const struct found *found = &search->found[i];
+        bool by_drop = found->drop_name && (!found->drop_merged || !found->method_name);
         size_t length =
-            found->type ? ss_elf_name(&search->elf, found->type, search->type, sizeof search->type)
-                        : 0;
+            read_type(search, by_drop ? found->drop_name : found->method_name, search->type);
         struct ss_table_found table = {
             .module = m,
             .address = found->address,

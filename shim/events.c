@@ -231,7 +231,7 @@ static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call 
                  atomic_load_explicit(&entry->span_serial, memory_order_relaxed));
     if (SS_UNLIKELY(!mark))
         return 0;
-    mark->entered = entry->entered;
+    ss_moment_store(&mark->entered, &entry->entered);
     return mark->sequence;
 }
 
@@ -438,7 +438,7 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
     ss_attributes_read((uintptr_t)attributes, &read);
     struct ss_site *site = read.metadata ? ss_site_of_metadata(read.metadata) : NULL;
     struct ss_values *values = site && ss_options.fields == SS_FIELDS_VALUES
-                                   ? ss_values_capture(thread, &read, site)
+                                   ? ss_values_capture(thread, call->table, &read, site)
                                    : NULL;
     if (!ss_event_new(thread, call, site, id, parent_of(thread, &read, owner.instance), values) &&
         values)

@@ -137,6 +137,7 @@ static const char *patch(const struct ss_table_found *found)
     ss_hook_tables[number] = (struct ss_table){.module = found->module,
                                                .address = found->address,
                                                .size = ((const uintptr_t *)found->address)[1],
+                                               .layout = found->layout,
                                                .no_subscriber = found->no_subscriber,
                                                .type = found->type};
     store_slots(found, number);

@@ -2,6 +2,7 @@
  * valid UTF-8 here; nothing is read from the program's memory that was not copied before. */
 #include "records.h"
 
+#include <linux/fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -273,6 +274,54 @@ static void key_option(struct ss_line *line, const struct ss_option *option)
     }
 }
 
+/* The program's command line, as the kernel shows it: each argument with its end. Returns its
+ * length; 0 where it cannot be read. */
+static size_t read_arguments(char *buffer, size_t size)
+{
+    size_t length = 0;
+    long got = 0, fd = ss_sys_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    while (length < size && (got = ss_sys_read((int)fd, buffer + length, size - length)) > 0)
+        length += (size_t)got;
+    (void)ss_sys_close((int)fd);
+    return length;
+}
+
+/* The arguments; those that are too many or too long are one ellipsis at the end. */
+static void key_arguments(struct ss_line *line)
+{
+    enum { SIZE = 16384, COUNT_MAX = 64, REST = 16 }; /* what the record still needs */
+    static char arguments[SIZE];                      /* under the log's lock */
+    size_t length = read_arguments(arguments, sizeof arguments);
+    if (length == 0 || line->full || line->size - line->used < REST + sizeof "\"argv\":[]")
+        return;
+    key(line, "argv");
+    ss_put(line, "[", 1);
+    line->size -= REST;
+    unsigned count = 0;
+    size_t at = 0;
+    while (at < length && count < COUNT_MAX) {
+        const char *end = memchr(arguments + at, 0, length - at);
+        size_t before = line->used;
+        /* A title that the program set may have no end; what was cut has none either. */
+        if (!end && length == SIZE)
+            break;
+        ss_puts(line, count++ ? "," : "");
+        ss_put_json(line, arguments + at, end ? (size_t)(end - arguments) - at : length - at);
+        if (line->full) {
+            line->used = before;
+            line->full = false;
+            break;
+        }
+        at = end ? (size_t)(end - arguments) + 1 : length;
+    }
+    line->size += REST;
+    if (at < length)
+        ss_puts(line, count ? ",\"\u2026\"" : "\"\u2026\"");
+    ss_put(line, "]", 1);
+}
+
 void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
                        const struct ss_process_facts *process)
 {
@@ -287,6 +336,8 @@ void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
     for (unsigned i = 0; i < ss_option_count; i++)
         key_option(line, &ss_option_rows[i]);
     close_object(line);
+    if (ss_options.fields == SS_FIELDS_VALUES)
+        key_arguments(line);
     close_record(line);
 }
 

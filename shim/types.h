@@ -137,6 +137,7 @@ struct ss_table {
     struct ss_module *module;
     uintptr_t address;
     uintptr_t size;
+    enum ss_layout layout;
     bool no_subscriber;
     const char *type;
     void *originals[SS_METHOD_COUNT];
