@@ -49,8 +49,7 @@ static const struct callsites *callsites_of(const struct ss_module *m)
     return __atomic_load_n((struct callsites *const *)&m->callsites, __ATOMIC_ACQUIRE);
 }
 
-/* ---- what may be read, and what it may be
- * ------------------------------------------------------------ */
+/* ---- what may be read, and what it may be ---------------------------------------------------- */
 
 static bool readable(const struct ss_module *m, uintptr_t address, size_t size)
 {
@@ -130,8 +129,7 @@ static bool is_metadata(const struct ss_module *m, const uintptr_t *word, const 
            is_optional_text(m, word + order->file);
 }
 
-/* ---- finding the cycles
- * ------------------------------------------------------------------------------ */
+/* ---- finding the cycles ---------------------------------------------------------------------- */
 
 /* Whether the words at `pair` may be a `&dyn Callsite` whose object contains `place`. */
 static bool leads_to(const struct ss_module *m, const uintptr_t *pair, uintptr_t place)
@@ -242,8 +240,7 @@ static struct callsites *find_cycles(const struct ss_module *m, uint32_t *callsi
     return set;
 }
 
-/* ---- the order of words
- * ------------------------------------------------------------------------------ */
+/* ---- the order of words ---------------------------------------------------------------------- */
 
 static const uintptr_t *metadata_at(const struct ss_module *m, const struct callsites *set,
                                     uint32_t i)
@@ -476,8 +473,7 @@ void ss_callsites_find(struct ss_module *m)
     __atomic_store_n((struct callsites **)&m->callsites, set, __ATOMIC_RELEASE);
 }
 
-/* ---- reading them
- * -------------------------------------------------------------------------------------- */
+/* ---- reading them ---------------------------------------------------------------------------- */
 
 /* The set that knows address as a Metadata, or NULL. */
 static const struct callsites *set_with(uintptr_t address)
@@ -612,28 +608,43 @@ void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out)
     }
 }
 
-/* ---- counting
- * ------------------------------------------------------------------------------------------ */
+/* ---- counting -------------------------------------------------------------------------------- */
 
+/* Whether the page of address is mapped still; asked once for neighbours. */
+static bool is_still_there(uintptr_t address, uintptr_t *last_page)
+{
+    uintptr_t page = address & -(uintptr_t)PAGE;
+    if (page != *last_page && !is_mapped(address))
+        return false;
+    *last_page = page;
+    return true;
+}
+
+/* The module may have gone unnoticed, and something else come in its place. */
 static void count_module(const struct ss_module *m, const struct callsites *set,
                          struct ss_interest_counts counts[SS_LEVEL_COUNT])
 {
+    uintptr_t metadata_page = 0, callsite_page = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         const uintptr_t *word = metadata_at(m, set, i);
-        uint32_t size;
-        const uint8_t *callsite = callsite_of(m, set, i, &size);
-        if (!callsite || set->interest + 2u > size ||
+        if (!is_still_there((uintptr_t)word, &metadata_page) ||
+            !is_still_there((uintptr_t)(word + METADATA_WORDS) - 1, &metadata_page))
+            return;
+        uintptr_t callsite = word[set->order.callsite], level = word[set->order.level];
+        uintptr_t at = callsite + set->interest;
+        if (level >= SS_LEVEL_COUNT || !ss_module_readable(m, at, 2) ||
+            !is_still_there(at, &callsite_page) ||
             (set->kinds_tell && ((uint8_t)word[set->order.kind] & KIND_EVENT)))
             continue;
-        uint8_t interest = __atomic_load_n(callsite + set->interest, __ATOMIC_RELAXED);
-        uint8_t registration = __atomic_load_n(callsite + set->interest + 1, __ATOMIC_RELAXED);
-        struct ss_interest_counts *level = &counts[word[set->order.level]];
+        const uint8_t *byte = (const uint8_t *)at; /* interest, registration: in one word */
+        uint8_t interest = __atomic_load_n(&byte[0], __ATOMIC_RELAXED);
+        uint8_t registration = __atomic_load_n(&byte[1], __ATOMIC_RELAXED);
         if (registration != REGISTERED)
-            level->unreached++;
+            counts[level].unreached++;
         else if (interest == INTEREST_NEVER)
-            level->filtered++;
+            counts[level].filtered++;
         else
-            level->live++;
+            counts[level].live++;
     }
 }
 

@@ -49,7 +49,7 @@ struct found {
     uintptr_t drop; /* 0: none */
     /* Offsets in .strtab of names that tell the type; 0: none. */
     uint32_t drop_name, method_name;
-    bool drop_merged; /* the drop function has the names of several types */
+    bool drop_merged; /* the drop function is several types' */
 };
 
 /* One module's search; mapped for its duration. */
@@ -107,8 +107,7 @@ static struct method_address *address_at(struct search *search, uintptr_t addres
     return &search->addresses[i];
 }
 
-/* ---- which functions are methods
- * ----------------------------------------------------------------- */
+/* ---- which functions are methods ------------------------------------------------------------- */
 
 static bool note_name(void *context, uint32_t offset, const char *name, size_t length)
 {
@@ -152,8 +151,7 @@ static bool note_function(void *context, const Elf64_Sym *symbol)
     return search->address_count < NAMES_MAX / 2;
 }
 
-/* ---- where tables are
- * ---------------------------------------------------------------------------- */
+/* ---- where tables are ------------------------------------------------------------------------ */
 
 /* Functions of a dylib's table may be another module's. */
 static bool is_function(const struct ss_module *m, uintptr_t address)
@@ -230,10 +228,14 @@ static void add_found(struct search *search, uintptr_t table, enum ss_layout lay
     bool named = false;
     for (uint32_t i = HEADER_WORDS; i < words_of(layout); i++)
         named |= address_at(search, word[i])->no_subscriber;
+    enum { RETURN = 0xC3 }; /* drops nothing: shared by many types, under the name of any */
+    bool drops_nothing =
+        ss_module_readable(search->module, word[0], 1) && *(const uint8_t *)word[0] == RETURN;
     search->found[search->found_count++] = (struct found){
         .address = table,
         .layout = layout,
         .drop = word[0],
+        .drop_merged = drops_nothing,
         .method_name = telling_method(search, word, layout),
         .no_subscriber =
             named && returns_dead(search->module, word[slot_of(SS_TRAIT_NEW_SPAN, layout)]),
@@ -304,8 +306,7 @@ static void scan_module(struct search *search)
             scan(search, m->segments[i].start, m->segments[i].file_end);
 }
 
-/* ---- what their types are called
- * ----------------------------------------------------------------- */
+/* ---- what their types are called ------------------------------------------------------------- */
 
 /* Drop functions were renamed in 2026. */
 static bool is_drop_name(const char *name, size_t length)

@@ -64,8 +64,7 @@ static bool take_length(struct ss_text *text, uint32_t *number)
     return true;
 }
 
-/* ---- legacy: _ZN <length><component>.. 17h<16 hex digits> E
- * ---------------------------------------- */
+/* ---- legacy: _ZN <length><component>.. 17h<16 hex digits> E ---------------------------------- */
 
 /* Whether a path is that of an impl of the trait, or of the trait itself: its last three
  * components. */
@@ -96,8 +95,7 @@ static int legacy_method(struct ss_text rest)
     return method_called(last[1]);
 }
 
-/* ---- v0: _RNvX <impl path> <type> <trait path> <method> [<instantiating crate>]
- * --------------------- */
+/* ---- v0: _RNvX <impl path> <type> <trait path> <method> [<instantiating crate>] -------------- */
 
 /* A place in a name; text is the whole name after "_R", which is what back references count from.
  */
