@@ -1,0 +1,105 @@
+/* Where the logs of runs lie: $XDG_STATE_HOME/strayspan/<time>-<pid>-XXXXXX/, and `last`, a link to
+ * the last run's. Called by run.c and report.c. */
+#include "report.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "text.h"
+
+/* The user's state directory for us; NULL where there is no home. */
+static const char *state_directory(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (state && *state == '/')
+        return ss_text("%s/strayspan", state);
+    if (!home || *home != '/') {
+        const struct passwd *user = getpwuid(getuid());
+        home = user ? user->pw_dir : NULL;
+    }
+    return home && *home == '/' ? ss_text("%s/.local/state/strayspan", home) : NULL;
+}
+
+static bool make_directories(const char *path)
+{
+    char *part = ss_text_copy(path, strlen(path));
+    for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = 0;
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return false;
+        *slash = '/';
+    }
+    return mkdir(part, 0700) == 0 || errno == EEXIST;
+}
+
+const char *ss_log_place_new(void)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime(&now));
+    const char *state = state_directory(), *temporary = getenv("TMPDIR");
+    int state_error = ENOENT;
+    if (state && make_directories(state)) {
+        char *path = ss_text("%s/%s-%d-XXXXXX", state, stamp, (int)getpid());
+        if (mkdtemp(path))
+            return path;
+    }
+    if (state)
+        state_error = errno;
+    char *path = ss_text("%s/strayspan-%s-%d-XXXXXX",
+                         temporary && *temporary == '/' ? temporary : "/tmp", stamp, (int)getpid());
+    if (mkdtemp(path))
+        return path;
+    fprintf(stderr,
+            "strayspan: no directory for the logs: %s: %s; %s: %s\n"
+            "       give one with --log-dir DIR\n",
+            state ? ss_text_clean(state) : "no home directory", strerror(state_error),
+            ss_text_clean(path), strerror(errno));
+    return NULL;
+}
+
+static const char *last_link(void)
+{
+    const char *state = state_directory();
+    return state ? ss_text("%s/last", state) : NULL;
+}
+
+void ss_log_place_remember(const char *directory)
+{
+    const char *link = last_link();
+    char absolute[PATH_MAX];
+    if (!link || !make_directories(state_directory()) || !realpath(directory, absolute))
+        return;
+    /* Made aside and renamed, so that runs at the same time leave one of theirs. */
+    const char *fresh = ss_text("%s.%d", link, (int)getpid());
+    if (symlink(absolute, fresh) == 0 && rename(fresh, link) != 0)
+        unlink(fresh);
+}
+
+const char *ss_log_place_last(void)
+{
+    char target[PATH_MAX];
+    const char *link = last_link();
+    ssize_t length = link ? readlink(link, target, sizeof target) : -1;
+    return length > 0 && (size_t)length < sizeof target ? ss_text_copy(target, (size_t)length)
+                                                        : NULL;
+}
+
+void ss_log_place_remove(const char *directory)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+    while (stream && (entry = readdir(stream)))
+        if (ss_text_ends(entry->d_name, ".jsonl"))
+            unlinkat(dirfd(stream), entry->d_name, 0);
+    if (stream)
+        closedir(stream);
+    rmdir(directory);
+}

@@ -1,0 +1,68 @@
+/* The command `strayspan`: looks the command up in its table and calls it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../shim/log_format.h"
+#include "commands.h"
+#include "text.h"
+
+static const struct ss_command commands[] = {
+    {"run", ss_run, "[options] [--] PROGRAM [ARG...]",
+     "run a program, report what strayed at the end"},
+    {"report", ss_report, "[options] [LOG|DIR...]",
+     "report from logs; without any, the last run's"},
+    {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
+    {"probe", ss_probe, "FILE...", "can these programs be diagnosed"},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+    fprintf(out,
+            "strayspan " SS_VERSION ": finds tracing spans that stray, in programs that nobody "
+            "rebuilt\n\nusage:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  strayspan %-7s %-33s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fprintf(out, "\nstrayspan COMMAND --help lists a command's options.\n");
+}
+
+/* Descriptors 0 to 2 that came closed are filled, so that no file of ours gets their number, and
+ * closed again by exec, so that the program finds them as it would without us. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_descriptors();
+    if (argc < 2) {
+        print_help(stderr);
+        return SS_EXIT_UNREADABLE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help(stdout);
+        return fflush(stdout) == 0 ? 0 : SS_EXIT_UNREADABLE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        puts("strayspan " SS_VERSION);
+        return fflush(stdout) == 0 ? 0 : SS_EXIT_UNREADABLE;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].function(argc - 1, argv + 1);
+    fprintf(stderr, "strayspan: unknown %s `%s`\n       try: strayspan --help\n",
+            word[0] == '-' ? "option" : "command", ss_text_clean(word));
+    return SS_EXIT_UNREADABLE;
+}

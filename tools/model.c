@@ -1,0 +1,63 @@
+/* The report's model: its beginnings, the tables it is spelled with, and its problems. */
+#include "report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+const char *const ss_level_names[SS_LEVELS] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
+
+const char *const ss_site_names[SS_SITE_COUNT] = {
+    [SS_SITE_CREATED] = "created",
+    [SS_SITE_ENTERED] = "entered",
+    [SS_SITE_EXITED] = "exited",
+    [SS_SITE_CLOSED] = "closed",
+};
+
+const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT] = {
+#define X(name, code, severity, title) {code, SS_SEVERITY_##severity, title},
+    SS_RULES(X)
+#undef X
+};
+
+int ss_rule_of(const char *code)
+{
+    for (int i = 0; i < SS_RULE_COUNT; i++)
+        if (strcmp(code, ss_rule_rows[i].code) == 0)
+            return i;
+    return -1;
+}
+
+void ss_report_init(struct ss_report *report)
+{
+    *report = (struct ss_report){0};
+    report->violations_end = &report->violations;
+    report->problems_end = &report->problems;
+}
+
+void ss_report_problem(struct ss_report *report, bool unreadable, const char *file,
+                       const char *format, ...)
+{
+    char *message = NULL;
+    va_list list;
+    va_start(list, format);
+    if (vasprintf(&message, format, list) < 0)
+        message = NULL;
+    va_end(list);
+    struct ss_problem *problem = ss_keep(sizeof *problem);
+    *problem = (struct ss_problem){
+        NULL, file, message ? ss_text_copy(message, strlen(message)) : "?", unreadable};
+    free(message);
+    *report->problems_end = problem;
+    report->problems_end = &problem->next;
+}
+
+bool ss_report_unreadable(const struct ss_report *report)
+{
+    for (const struct ss_problem *problem = report->problems; problem; problem = problem->next)
+        if (problem->unreadable)
+            return true;
+    return false;
+}

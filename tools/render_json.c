@@ -1,0 +1,273 @@
+/* The report as one JSON document, for programs. Escaped to ASCII, so that it can be looked at on a
+ * terminal. Values, hosts and addresses stay out without --with-values. Called by report.c. */
+#include "report.h"
+
+#include <string.h>
+
+#include "text.h"
+
+/* jansson refuses text that is not UTF-8: such bytes are written as \xff. */
+static json_t *text_value(const char *text)
+{
+    if (!text)
+        return json_null();
+    json_t *value = json_string(text);
+    return value ? value : json_string(ss_text_clean_to(text, 4096));
+}
+
+static json_t *number_or_null(int64_t number, bool known)
+{
+    return known ? json_integer(number) : json_null();
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    json_object_set_new(object, key, value);
+}
+
+static const char *const kind_names[] = {
+    [SS_FRAME_OWN] = "own",         [SS_FRAME_DEPENDENCY] = "dependency",
+    [SS_FRAME_UNKNOWN] = "unknown", [SS_FRAME_RUNTIME] = "runtime",
+    [SS_FRAME_TRACING] = "tracing", [SS_FRAME_STD] = "std",
+    [SS_FRAME_SYSTEM] = "system",
+};
+
+static json_t *frame_value(const struct ss_frame *frame)
+{
+    json_t *object = json_object();
+    set(object, "function", text_value(frame->function));
+    set(object, "short", text_value(ss_short_function(frame->function, frame->name)));
+    set(object, "file", text_value(frame->file));
+    set(object, "line", number_or_null(frame->line, frame->line != 0));
+    set(object, "place", text_value(ss_frame_place(frame)));
+    set(object, "inlined", json_boolean(frame->inlined));
+    set(object, "own", json_boolean(frame->kind == SS_FRAME_OWN));
+    set(object, "kind", json_string(kind_names[frame->kind]));
+    set(object, "crate", text_value(frame->crate));
+    set(object, "version", text_value(frame->version));
+    set(object, "module", text_value(frame->address.binary ? frame->address.binary->path : NULL));
+    set(object, "offset", json_integer((json_int_t)frame->address.offset));
+    return object;
+}
+
+static json_t *frames_value(const struct ss_frames *frames)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < frames->count; i++)
+        json_array_append_new(list, frame_value(&frames->frames[i]));
+    return list;
+}
+
+static json_t *site_value(const struct ss_violation *violation, const struct ss_site *site)
+{
+    const struct ss_thread *thread = &site->thread;
+    json_t *object = json_object(), *who = json_object();
+    set(who, "serial", json_integer(thread->serial));
+    set(who, "tid", json_integer(thread->tid));
+    set(who, "name", text_value(thread->name));
+    set(who, "role", text_value(ss_thread_role(violation, thread)));
+    set(who, "created_by", number_or_null(thread->created_by, thread->created_by != 0));
+    set(who, "span", text_value(thread->span));
+    set(who, "frames", frames_value(&site->thread_frames));
+    set(object, "thread", who);
+    set(object, "time_us", number_or_null(site->time, site->time >= 0));
+    set(object, "typical", json_boolean(site->typical));
+    set(object, "frames", frames_value(&site->frames));
+    return object;
+}
+
+static json_t *instance_value(const struct ss_instance *instance)
+{
+    if (instance->no_op)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "serial", json_integer(instance->serial));
+    set(object, "type", text_value(ss_short_type(instance->type)));
+    set(object, "full_type", text_value(ss_demangle(instance->type)));
+    set(object, "module", text_value(instance->binary ? instance->binary->path : NULL));
+    return object;
+}
+
+static json_t *lookup_value(const struct ss_lookup *lookup, bool with_values)
+{
+    json_t *object = json_object();
+    set(object, "result", json_integer(lookup->result));
+    set(object, "error", text_value(lookup->error));
+    set(object, "ns", number_or_null(lookup->ns, lookup->ns >= 0));
+    if (with_values) {
+        set(object, "host", text_value(lookup->host));
+        set(object, "service", text_value(lookup->service));
+        set(object, "addresses", json_integer(lookup->addresses));
+    }
+    return object;
+}
+
+static json_t *list_value(const char *const *texts, size_t max)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < max && texts[i]; i++)
+        json_array_append_new(list, text_value(texts[i]));
+    return list;
+}
+
+static json_t *blame_value(const struct ss_blame *blame)
+{
+    json_t *object = json_object();
+    set(object, "whose", text_value(blame->whose));
+    set(object, "crate", text_value(blame->crate));
+    set(object, "version", text_value(blame->version));
+    set(object, "fixed_in", text_value(blame->fixed_in));
+    set(object, "text", text_value(blame->text));
+    set(object, "help", list_value(blame->help, 6));
+    set(object, "commands", list_value(blame->commands, 6));
+    set(object, "more", list_value(blame->more, 4));
+    return object;
+}
+
+/* Field names alone, or names and values. */
+static json_t *fields_value(json_t *fields, bool with_values)
+{
+    if (with_values)
+        return fields ? json_incref(fields) : json_object();
+    json_t *names = json_array(), *value;
+    const char *key;
+    json_object_foreach(fields, key, value) json_array_append_new(names, text_value(key));
+    return names;
+}
+
+static json_t *span_value(const struct ss_violation *violation, bool with_values)
+{
+    json_t *object = json_object();
+    const char *crate = NULL, *version = NULL;
+    bool known = ss_crate_of_path(violation->span.file, &crate, &version);
+    set(object, "id", text_value(violation->span.id));
+    set(object, "serial", json_integer(violation->span.serial));
+    set(object, "name", text_value(violation->span.name));
+    set(object, "target", text_value(violation->span.target));
+    set(object, "level", text_value(violation->span.level));
+    set(object, "file", text_value(violation->span.file));
+    set(object, "line", number_or_null(violation->span.line, violation->span.line > 0));
+    set(object, "place",
+        text_value(ss_place(violation->span.file, (unsigned)violation->span.line)));
+    set(object, "crate", text_value(known ? crate : NULL));
+    set(object, "version", text_value(known ? version : NULL));
+    set(object, "provider", text_value(violation->span.provider));
+    set(object, "fields", fields_value(violation->span.fields, with_values));
+    return object;
+}
+
+static json_t *violation_value(const struct ss_violation *violation, bool with_values)
+{
+    static const char *const severities[] = SS_SEVERITY_NAMES;
+    json_t *object = json_object();
+    set(object, "rule", text_value(violation->rule_code));
+    set(object, "severity", json_string(severities[violation->severity]));
+    set(object, "fingerprint", text_value(violation->fingerprint));
+    set(object, "group", text_value(violation->group));
+    set(object, "times", json_integer((json_int_t)violation->times));
+    set(object, "processes", json_integer((json_int_t)violation->processes));
+    set(object, "program", text_value(violation->program));
+    set(object, "pid", json_integer(violation->pid));
+    set(object, "time_us", number_or_null(violation->time, violation->time >= 0));
+    set(object, "span", span_value(violation, with_values));
+    if (violation->closing.present) {
+        json_t *closing = json_object();
+        set(closing, "id", text_value(violation->closing.id));
+        set(closing, "relation", text_value(violation->closing.relation));
+        set(object, "closing", closing);
+    }
+    for (int kind = 0; kind < SS_SITE_COUNT; kind++)
+        if (violation->sites[kind].present)
+            set(object, ss_site_names[kind], site_value(violation, &violation->sites[kind]));
+    if (violation->lookup.present)
+        set(object, "lookup", lookup_value(&violation->lookup, with_values));
+    json_t *instances = json_object();
+    if (violation->owner.present)
+        set(instances, "owner", instance_value(&violation->owner));
+    if (violation->called.present)
+        set(instances, "called", instance_value(&violation->called));
+    set(object, "instances", instances);
+    set(object, "blame", blame_value(&violation->blame));
+    return object;
+}
+
+static json_t *seen_value(const struct ss_report *report)
+{
+    const struct ss_seen *seen = &report->seen;
+    json_t *object = json_object(), *spans = json_object(), *levels = json_object();
+    json_t *processes = json_array(), *modules = json_array(), *not_judged = json_object();
+    for (const struct ss_process *process = report->processes; process; process = process->next) {
+        json_t *item = json_object();
+        set(item, "program", text_value(process->program));
+        set(item, "pid", json_integer(process->pid));
+        set(item, "run", text_value(process->run));
+        set(item, "summary", json_boolean(process->summary));
+        json_array_insert_new(processes, 0, item);
+    }
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next) {
+        if (!binary->subscribers && !binary->unhooked && !binary->problem)
+            continue;
+        json_t *item = json_object();
+        set(item, "path", text_value(binary->path));
+        set(item, "build_id", text_value(binary->build_id));
+        set(item, "subscribers", json_integer((json_int_t)binary->subscribers));
+        set(item, "unhooked", json_integer((json_int_t)binary->unhooked));
+        set(item, "evidence", text_value(binary->evidence));
+        set(item, "tracing_core", text_value(binary->tracing_core));
+        set(item, "tracing_subscriber", text_value(binary->tracing_subscriber));
+        set(item, "problem", text_value(binary->problem));
+        json_array_append_new(modules, item);
+    }
+    set(spans, "created", json_integer((json_int_t)seen->created));
+    set(spans, "entered", json_integer((json_int_t)seen->entered));
+    set(spans, "exited", json_integer((json_int_t)seen->exited));
+    set(spans, "closed", json_integer((json_int_t)seen->closed));
+    for (int level = 0; level < SS_LEVELS; level++) {
+        const struct ss_level_counts *counts = &seen->call_sites[level];
+        set(levels, ss_level_names[level],
+            json_pack("{s:I,s:I,s:I}", "live", (json_int_t)counts->live, "filtered",
+                      (json_int_t)counts->filtered, "unreached", (json_int_t)counts->unreached));
+    }
+    set(not_judged, "total", json_integer((json_int_t)seen->not_judged));
+    json_t *reasons = json_object(), *instances = json_array();
+    for (size_t i = 0; i < sizeof seen->reasons / sizeof seen->reasons[0]; i++)
+        if (seen->reasons[i].reason)
+            set(reasons, seen->reasons[i].reason, json_integer((json_int_t)seen->reasons[i].count));
+    for (size_t i = 0; i < seen->not_judged_instance_count; i++)
+        json_array_append_new(instances, instance_value(&seen->not_judged_instances[i]));
+    set(not_judged, "by", reasons);
+    set(not_judged, "instances", instances);
+    set(object, "processes", processes);
+    set(object, "modules", modules);
+    set(object, "spans", spans);
+    set(object, "threads", json_integer((json_int_t)seen->threads));
+    set(object, "instances", json_integer((json_int_t)seen->instances));
+    set(object, "lookups", json_integer((json_int_t)seen->lookups));
+    set(object, "suppressed", json_integer((json_int_t)seen->suppressed));
+    set(object, "call_sites", levels);
+    set(object, "not_judged", not_judged);
+    set(object, "table_limit", json_integer((json_int_t)seen->table_limit));
+    return object;
+}
+
+void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style)
+{
+    json_t *document = json_object(), *violations = json_array(), *errors = json_array();
+    set(document, "v", json_integer(SS_LOG_VERSION));
+    set(document, "strayspan", json_string(SS_VERSION));
+    for (const struct ss_violation *violation = report->violations; violation;
+         violation = violation->next)
+        json_array_append_new(violations, violation_value(violation, style->with_values));
+    for (const struct ss_problem *problem = report->problems; problem; problem = problem->next) {
+        json_t *item = json_object();
+        set(item, "file", text_value(problem->file));
+        set(item, "message", text_value(problem->message));
+        json_array_append_new(errors, item);
+    }
+    set(document, "violations", violations);
+    set(document, "seen", seen_value(report));
+    set(document, "errors", errors);
+    json_dumpf(document, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
+    putc('\n', out);
+    json_decref(document);
+}

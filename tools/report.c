@@ -1,0 +1,183 @@
+/* `strayspan report`: reads logs, adds names and blame, renders. */
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command_line.h"
+#include "commands.h"
+#include "text.h"
+
+static const struct ss_format formats[] = {
+    {"text", ss_render_text, true},
+    {"json", ss_render_json, false},
+};
+
+const struct ss_format *ss_format_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(name, formats[i].name) == 0)
+            return &formats[i];
+    return NULL;
+}
+
+bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
+{
+    for (struct ss_violation *violation = report->violations; violation;
+         violation = violation->next) {
+        ss_frames_fill(violation);
+        ss_blame(violation);
+    }
+    if (!style->format->marked) {
+        style->format->render(out, report, style);
+        return fflush(out) == 0 && !ferror(out);
+    }
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    if (!memory)
+        return false;
+    style->format->render(memory, report, style);
+    bool done = fclose(memory) == 0 && ss_terminal_write(out, style->colour, text, length);
+    free(text);
+    return done;
+}
+
+enum { FORMAT, OUTPUT, CHECK, DENY, COLOR, WITH_VALUES, ALL_FRAMES };
+
+static const struct ss_flag flags[] = {
+    [FORMAT] = {"format", "text|json", "how the report is written (text)"},
+    [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
+    [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
+    [DENY] = {"deny", "RULE|warnings", "with --check: this counts too"},
+    [COLOR] = {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"},
+    [WITH_VALUES] = {"with-values", NULL, "show field values, in JSON also look-up hosts"},
+    [ALL_FRAMES] = {"all-frames", NULL, "show all stacks, with every frame"},
+    {NULL, NULL, NULL},
+};
+
+static const struct ss_usage usage = {
+    "report",
+    "[LOG|DIR...]",
+    "Reports what strayed, from logs, directories of logs, or `-` for standard input. Without "
+    "any,\n"
+    "from the last `strayspan run`.",
+    flags,
+    "exit status: 0 rendered, 1 with --check when there is something, 2 unreadable input.",
+    SS_EXIT_UNREADABLE,
+};
+
+struct settings {
+    struct ss_style style;
+    struct ss_deny deny;
+    const char *output;
+    bool check;
+};
+
+static int read_flags(int argc, char **argv, struct settings *settings)
+{
+    int index = 0, flag, colour;
+    char *value;
+    settings->style.format = &formats[0];
+    while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
+        switch (flag) {
+        case FORMAT:
+            settings->style.format = ss_format_of(value);
+            if (!settings->style.format)
+                ss_usage_error(&usage, "option `--format`: bad value `%s`, want %s", value,
+                               flags[FORMAT].arg);
+            break;
+        case OUTPUT:
+            settings->output = value;
+            break;
+        case CHECK:
+            settings->check = true;
+            break;
+        case DENY:
+            if (!ss_deny_add(&settings->deny, value))
+                ss_usage_error(&usage, "option `--deny`: no rule `%s`", value);
+            break;
+        case COLOR:
+            colour = ss_colour_of(value);
+            if (colour < 0)
+                ss_usage_error(&usage, "option `--color`: bad value `%s`, want %s", value,
+                               flags[COLOR].arg);
+            settings->style.colour = (enum ss_colour)colour;
+            break;
+        case WITH_VALUES:
+            settings->style.with_values = true;
+            break;
+        case ALL_FRAMES:
+            settings->style.all_frames = true;
+            break;
+        }
+    }
+    return index;
+}
+
+/* Reads the logs of the last run. False, and said: there was none. */
+static bool read_last_run(struct ss_report *report)
+{
+    struct stat status;
+    const char *last = ss_log_place_last();
+    if (!last) {
+        fputs("strayspan: no log given, and no run is known\n"
+              "       try: strayspan run PROGRAM, or strayspan report LOG\n",
+              stderr);
+        return false;
+    }
+    if (stat(last, &status) != 0 && errno == ENOENT) {
+        fprintf(stderr, "strayspan: nothing strayed in the last run: its logs (%s) are removed\n",
+                ss_text_clean(last));
+        return true;
+    }
+    report->logs = last;
+    ss_log_read(report, last, NULL);
+    return true;
+}
+
+int ss_report(int argc, char **argv)
+{
+    struct settings settings = {.check = false};
+    struct ss_report report;
+    int index = read_flags(argc, argv, &settings);
+    ss_report_init(&report);
+    for (int i = index; i < argc; i++)
+        ss_log_read(&report, argv[i], NULL);
+    if (index == argc && !read_last_run(&report))
+        return SS_EXIT_UNREADABLE;
+    if (!report.files && !report.problems && settings.style.format->marked)
+        return 0; /* the last run was clean, which was just said */
+
+    /* What cannot be read is said on stderr too: the report may go to a file. */
+    bool unreadable = ss_report_unreadable(&report);
+    for (const struct ss_problem *problem = report.problems; problem; problem = problem->next)
+        if (!settings.style.format->marked || settings.output || problem->unreadable)
+            fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(problem->file),
+                    ss_text_clean_to(problem->message, 400));
+    if (unreadable && !report.processes)
+        return SS_EXIT_UNREADABLE;
+
+    FILE *out = settings.output ? fopen(settings.output, "we") : stdout;
+    if (!out) {
+        fprintf(stderr, "strayspan: %s: cannot be written: %s\n", ss_text_clean(settings.output),
+                strerror(errno));
+        return SS_EXIT_UNREADABLE;
+    }
+    bool written = ss_report_write(&report, &settings.style, out);
+    if ((settings.output && fclose(out) != 0) || !written) {
+        fprintf(stderr, "strayspan: %s: could not be written: %s\n",
+                settings.output ? ss_text_clean(settings.output) : "standard output",
+                strerror(errno));
+        return SS_EXIT_UNREADABLE;
+    }
+    uint64_t errors, warnings;
+    ss_deny_count(&report, &settings.deny, &errors, &warnings);
+    if (unreadable)
+        return SS_EXIT_UNREADABLE;
+    return settings.check && errors + warnings ? SS_EXIT_SOMETHING : 0;
+}

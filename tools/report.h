@@ -1,0 +1,349 @@
+/* What reports are made of: the model that log_read.c fills, symbolize.c and frames.c add names to,
+ * defects.c judges, and the renderers print.
+ *
+ * Strings are as the log or the ELF file has them: text meant for a terminal goes through
+ * ss_text_clean. Everything is kept until the command ends; there is one violation per fingerprint
+ * and build, however often the logs have it. */
+#ifndef SS_REPORT_H
+#define SS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <jansson.h>
+
+#include "../shim/log_format.h"
+#include "../shim/rule_table.h"
+#include "terminal.h"
+
+enum { SS_LEVELS = 5, SS_FRAMES_MAX = 64 };
+
+extern const char *const ss_level_names[SS_LEVELS];
+
+/* One row of the rule table, for the tools. */
+struct ss_rule_row {
+    const char *code;
+    enum ss_severity severity;
+    const char *title; /* `%s` stands for the span */
+};
+extern const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT];
+
+/* The row's index, or -1. */
+int ss_rule_of(const char *code);
+
+/* ---- modules, stacks, frames
+ * ---------------------------------------------------------------------- */
+
+struct ss_symbols; /* symbolize.c */
+
+/* One binary as the logs know it: by path and build id. */
+struct ss_binary {
+    struct ss_binary *next;
+    const char *path;
+    const char *build_id; /* hex; NULL: none */
+    bool program;         /* it was the executable of a process */
+    uint64_t subscribers, unhooked;
+    const char *evidence;
+    const char *tracing_core, *tracing_subscriber;
+    struct ss_symbols *symbols;
+    const char *problem; /* why its frames have no names, NULL */
+};
+
+struct ss_address {
+    struct ss_binary *binary; /* NULL: the log does not say what this module was */
+    uint64_t offset;
+};
+
+struct ss_stack {
+    size_t count;
+    struct ss_address *addresses;
+};
+
+enum ss_frame_kind {
+    SS_FRAME_OWN,
+    SS_FRAME_DEPENDENCY,
+    SS_FRAME_UNKNOWN, /* no file is known, and the crate's name tells nothing */
+    SS_FRAME_RUNTIME, /* tokio, futures and the like */
+    SS_FRAME_TRACING,
+    SS_FRAME_STD,
+    SS_FRAME_SYSTEM /* libc and other libraries of the system */
+};
+
+struct ss_frame {
+    const char *function; /* demangled, without hash; NULL unknown */
+    const char *name;     /* the bare name in the debug information, NULL */
+    const char *file;     /* as the debug information has it, absolute where it can be */
+    unsigned line;
+    bool inlined;
+    struct ss_address address;
+    /* frames.c */
+    enum ss_frame_kind kind;
+    const char *crate, *version; /* NULL where not known */
+};
+
+struct ss_frames {
+    size_t count;
+    struct ss_frame *frames;
+};
+
+/* ---- violations
+ * ----------------------------------------------------------------------------------- */
+
+struct ss_thread {
+    int64_t serial, tid, created_by; /* created_by 0: not known */
+    const char *name;
+    const char *span; /* the creator's innermost span */
+    struct ss_stack stack;
+};
+
+enum ss_site_kind {
+    SS_SITE_CREATED,
+    SS_SITE_ENTERED,
+    SS_SITE_EXITED,
+    SS_SITE_CLOSED,
+    SS_SITE_COUNT
+};
+extern const char *const ss_site_names[SS_SITE_COUNT];
+
+struct ss_site {
+    bool present;
+    struct ss_thread thread;
+    int64_t time; /* microseconds since 1970; -1: not known */
+    struct ss_stack stack;
+    bool typical;
+    struct ss_frames frames,
+        thread_frames; /* of stack and thread.stack: filled by ss_frames_fill */
+};
+
+struct ss_instance {
+    bool present; /* the log has the key */
+    bool no_op;   /* `called` only: the no-op subscriber */
+    int64_t serial;
+    const char *type; /* mangled */
+    struct ss_binary *binary;
+};
+
+struct ss_lookup {
+    bool present;
+    const char *host, *service, *error;
+    int64_t result, ns, addresses;
+};
+
+struct ss_blame {
+    const char *whose; /* "your code", "dependency", "known defect", "unknown" */
+    const char *crate, *version;
+    const char *fixed_in;
+    const char *text;
+    const char *help[6];
+    const char *commands[6]; /* to be typed; each with what it brings */
+    const char *more[4];
+};
+
+struct ss_violation {
+    struct ss_violation *next;
+    const char *rule_code;
+    int rule; /* row; -1: a rule of another version */
+    enum ss_severity severity;
+    const char *fingerprint, *group, *key;
+    const char *run; /* where it was first seen */
+    const char *program;
+    int64_t pid, time;
+    uint64_t times, processes;
+
+    struct {
+        const char *id, *name, *target, *level, *file, *provider;
+        int64_t line, serial, instance;
+        json_t *fields; /* object, or NULL */
+    } span;
+    struct {
+        bool present;
+        const char *id, *relation;
+    } closing;
+    struct ss_site sites[SS_SITE_COUNT];
+    struct ss_lookup lookup;
+    struct ss_instance owner, called;
+    struct ss_blame blame;
+};
+
+/* ---- what was and was not seen
+ * -------------------------------------------------------------------- */
+
+struct ss_process {
+    struct ss_process *next;
+    const char *run, *program, *file;
+    int64_t pid, ppid, time;
+    bool summary;
+    uint64_t hooked;  /* tables, over its modules */
+    uint64_t created; /* spans, by its summary */
+};
+
+struct ss_level_counts {
+    uint64_t live, filtered, unreached;
+};
+
+struct ss_seen {
+    uint64_t created, entered, exited, closed, threads, instances, lookups, table_limit;
+    uint64_t not_judged, suppressed;
+    struct {
+        const char *reason;
+        uint64_t count;
+    } reasons[16];
+    struct ss_level_counts call_sites[SS_LEVELS];
+    struct ss_instance not_judged_instances[16];
+    size_t not_judged_instance_count;
+};
+
+struct ss_problem {
+    struct ss_problem *next;
+    const char *file, *message;
+    bool unreadable; /* the file, or a part of it, could not be used */
+};
+
+struct ss_report {
+    struct ss_violation *violations, **violations_end;
+    size_t violation_count;
+    void *violation_tree;
+    struct ss_binary *binaries;
+    struct ss_process *processes;
+    struct ss_problem *problems, **problems_end;
+    struct ss_seen seen;
+    const char *logs; /* where the logs lie, for the last line; NULL: not to be said */
+    size_t files;
+};
+
+void ss_report_init(struct ss_report *report);
+void ss_report_problem(struct ss_report *report, bool unreadable, const char *file,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool ss_report_unreadable(const struct ss_report *report);
+
+/* ---- log_read.c
+ * ----------------------------------------------------------------------------------- */
+
+/* Adds a log, a directory of logs, or with "-" standard input, to the report. With token, only the
+ * files of a directory whose name holds it. What cannot be read is a problem of the report. */
+void ss_log_read(struct ss_report *report, const char *path, const char *token);
+
+/* ---- symbolize.c
+ * ---------------------------------------------------------------------------------- */
+
+/* The frames at a return address: innermost first, the inlined ones before the function they are
+ * in. At least one, if only with its address. Cached. */
+struct ss_frames ss_symbolize(struct ss_address address);
+
+/* ---- demangle.c
+ * ----------------------------------------------------------------------------------- */
+
+/* A symbol as its language writes it, without hash; the symbol itself where it is none of these. */
+const char *ss_demangle(const char *symbol);
+
+/* `app::fetch (async fn)`, `GaiResolver::call::{closure}`: without generics; own ones with their
+ * path. name is the bare name from the debug information, which tells async functions from
+ * closures. */
+const char *ss_short_function(const char *function, const char *name);
+
+/* `Layered<fmt::Layer, Registry>` for the mangled drop_in_place of a subscriber. */
+const char *ss_short_type(const char *symbol);
+
+/* ---- frames.c
+ * ------------------------------------------------------------------------------------- */
+
+/* Symbolizes the sites of a violation and says of each frame whose it is. */
+void ss_frames_fill(struct ss_violation *violation);
+
+/* The first frame of one of the wanted kinds (bits 1 << kind), or NULL. */
+const struct ss_frame *ss_first_frame(const struct ss_frames *frames, unsigned kinds);
+#define SS_KIND(kind) (1U << (kind))
+
+/* The frame that did what happens at a site: the innermost that is neither tracing's, std's nor the
+ * system's, NULL. */
+const struct ss_frame *ss_responsible_frame(const struct ss_frames *frames);
+
+/* Whether a function's name among the frames holds part. */
+bool ss_frames_hold(const struct ss_frames *frames, const char *part);
+
+/* Where a frame is, for eyes: `crate-version/src/f.rs:7`, `src/main.rs:7`, `libc.so.6+0x1f`. */
+const char *ss_frame_place(const struct ss_frame *frame);
+/* The same for a file and line of a call site. */
+const char *ss_place(const char *file, unsigned line);
+
+/* What the thread of a site is for: `tokio worker`, `main thread`; NULL: nothing is known. */
+const char *ss_thread_role(const struct ss_violation *violation, const struct ss_thread *thread);
+
+/* The crate and its version by a path of cargo's; false where it is none. */
+bool ss_crate_of_path(const char *file, const char **crate, const char **version);
+
+/* ---- defects.c
+ * ------------------------------------------------------------------------------------ */
+
+/* Decides whose defect a violation is; its frames are filled. */
+void ss_blame(struct ss_violation *violation);
+
+/* ---- renderers
+ * ------------------------------------------------------------------------------------ */
+
+/* How a report is to look. */
+struct ss_style {
+    const struct ss_format *format;
+    enum ss_colour colour;
+    bool with_values; /* field values, look-up hosts */
+    bool all_frames;
+};
+
+struct ss_format {
+    const char *name;
+    void (*render)(FILE *out, const struct ss_report *report, const struct ss_style *style);
+    bool marked; /* what it writes goes through ss_terminal_write */
+};
+
+void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_style *style);
+void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style);
+
+/* The lines on what was and was not seen; and the few that `run` prints where nothing strayed. */
+void ss_render_seen(FILE *out, const struct ss_report *report);
+void ss_render_clean(FILE *out, const struct ss_report *report);
+
+/* Number and noun: `1 span`, `2 spans`. */
+const char *ss_count_text(uint64_t count, const char *one);
+
+const struct ss_format *ss_format_of(const char *name);
+
+/* Symbolizes, blames and writes the report to out. False: out could not be written. */
+bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out);
+
+/* ---- severity.c
+ * ----------------------------------------------------------------------------------- */
+
+/* What counts for an exit status beside errors. */
+struct ss_deny {
+    bool warnings;
+    bool rules[SS_RULE_COUNT];
+};
+/* False where word is neither a rule nor `warnings`. */
+bool ss_deny_add(struct ss_deny *deny, const char *word);
+/* How many errors and how many warnings count. */
+void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, uint64_t *errors,
+                   uint64_t *warnings);
+
+/* `1 error and 2 warnings`. */
+const char *ss_findings_text(uint64_t errors, uint64_t warnings);
+
+/* ---- log_place.c
+ * ---------------------------------------------------------------------------------- */
+
+/* A fresh directory of mode 0700 for the logs of one run, below the user's state directory or,
+ * where that cannot be written, below the one for temporary files. NULL: none could be made (said).
+ */
+const char *ss_log_place_new(void);
+
+/* Remembers directory as that of the last run. */
+void ss_log_place_remember(const char *directory);
+
+/* The last run's directory; NULL where there was no run. It no longer exists where that run was
+ * clean. */
+const char *ss_log_place_last(void);
+
+/* Removes a run's directory with the logs in it. */
+void ss_log_place_remove(const char *directory);
+
+#endif

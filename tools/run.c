@@ -1,0 +1,671 @@
+/* `strayspan run`: starts a program with the shim preloaded, gets out of its way, and reports at
+ * the end. The program gets the signals, the descriptors and the dispositions that it would have
+ * without us, and its exit status is ours unless something strayed. */
+#include "report.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../shim/option_table.h"
+#include "command_line.h"
+#include "commands.h"
+#include "probe.h"
+#include "text.h"
+
+#define SHIM_NAME "libstrayspan.so"
+
+enum {
+    LOG_DIR,
+    OUTPUT,
+    FORMAT,
+    EXITCODE,
+    DENY,
+    REQUIRE_HOOKED,
+    OPTIONS,
+    COLOR,
+    WITH_VALUES,
+    ALL_FRAMES
+};
+
+static const struct ss_flag flags[] = {
+    [LOG_DIR] = {"log-dir", "DIR", "keep the logs there, instead of in the state directory"},
+    [OUTPUT] = {"output", "FILE", "where the report goes instead of standard error"},
+    [FORMAT] = {"format", "text|json", "how the report is written (text)"},
+    [EXITCODE] = {"exitcode", "N", "exit status after an error (66); 0: the program's own"},
+    [DENY] = {"deny", "RULE|warnings", "this counts for the exit status too; may be repeated"},
+    [REQUIRE_HOOKED] = {"require-hooked", NULL, "exit with 125 when no span was seen"},
+    [OPTIONS] = {"options", "KEY=VALUE:..", "options for the library in the program, see below"},
+    [COLOR] = {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"},
+    [WITH_VALUES] = {"with-values", NULL, "show field values, in JSON also look-up hosts"},
+    [ALL_FRAMES] = {"all-frames", NULL, "show all stacks, with every frame"},
+    {NULL, NULL, NULL},
+};
+
+static struct ss_usage usage = {
+    "run",
+    "[--] PROGRAM [ARG...]",
+    "Runs a program and, when it has ended, reports on standard error what strayed.",
+    flags,
+    NULL,
+    SS_EXIT_FAILED,
+};
+
+struct settings {
+    struct ss_style style;
+    struct ss_deny deny;
+    const char *log_directory, *output, *options;
+    int exit_code;
+    bool require_hooked;
+};
+
+/* ---- options for the shim ---- */
+
+static const struct shim_option {
+    const char *name, *type, *arg, *initial, *help;
+} shim_options[] = {
+#define X(name, type, initial, arg, help) {#name, #type, arg, initial, help},
+    SS_OPTIONS(X)
+#undef X
+};
+
+enum { SHIM_OPTION_COUNT = sizeof shim_options / sizeof shim_options[0] };
+
+static const char *options_help(void)
+{
+    const char *text =
+        "Options for the library (--options, " SS_OPTIONS_VARIABLE "), KEY=VALUE:KEY=VALUE:\n";
+    for (size_t i = 0; i < SHIM_OPTION_COUNT; i++) {
+        const struct shim_option *option = &shim_options[i];
+        if (strcmp(option->name, "log_path") == 0)
+            continue; /* --log-dir */
+        const char *head =
+            ss_text("%s=%s", option->name, strcmp(option->type, "BOOL") == 0 ? "0|1" : option->arg);
+        text = ss_text("%s  %-41s %s%s%s%s\n", text, head, option->help,
+                       *option->initial ? " (" : "", option->initial, *option->initial ? ")" : "");
+    }
+    return ss_text(
+        "%s\nexit status: the program's own, 128+N for signal N; 66 when it was 0 and there "
+        "is an error;\n125 strayspan failed, 126 not executable, 127 not found.",
+        text);
+}
+
+static bool is_word_of(const char *words, const char *value, size_t length)
+{
+    for (const char *at = words; *at;) {
+        size_t word = strcspn(at, "|");
+        if (word == length && strncmp(at, value, length) == 0)
+            return true;
+        at += word + (at[word] == '|');
+    }
+    return false;
+}
+
+/* Whether every part of a rules value is +RULE, -RULE or RULE=severity. */
+static bool are_rules(const char *text)
+{
+    static const char *const severities[] = SS_SEVERITY_NAMES;
+    while (*text) {
+        char *part = ss_text_copy(text, strcspn(text, ","));
+        char *equal = strchr(part, '=');
+        text += strlen(part);
+        text += *text == ',';
+        bool good = *part == '+' || *part == '-';
+        if (equal)
+            *equal = 0;
+        for (unsigned i = 0; equal && !good && i < SS_SEVERITY_COUNT; i++)
+            good = strcmp(equal + 1, severities[i]) == 0;
+        if (*part && (!good || ss_rule_of(part + (equal ? 0 : 1)) < 0))
+            return false;
+    }
+    return true;
+}
+
+static void check_shim_option(const char *name, size_t name_length, const char *value,
+                              size_t length)
+{
+    const struct shim_option *option = NULL;
+    for (size_t i = 0; i < SHIM_OPTION_COUNT && !option; i++)
+        if (strlen(shim_options[i].name) == name_length &&
+            strncmp(shim_options[i].name, name, name_length) == 0)
+            option = &shim_options[i];
+    if (!option)
+        ss_usage_error(&usage, "option `--options`: unknown option `%.*s`", (int)name_length, name);
+    if (strcmp(option->name, "log_path") == 0)
+        ss_usage_error(&usage, "option `--options`: log_path is `--log-dir` here");
+    char *text = ss_text_copy(value, length), *end = NULL;
+    bool good = true;
+    const char *wanted = option->arg;
+    if (strcmp(option->type, "BOOL") == 0) {
+        good = is_word_of(wanted = "0|1", text, length);
+    } else if (strcmp(option->type, "ENUM") == 0) {
+        good = is_word_of(option->arg, text, length);
+    } else if (strcmp(option->type, "INT") == 0) {
+        long least = strtol(option->arg, NULL, 10), number = strtol(text, &end, 10);
+        long most = strtol(strstr(option->arg, "..") + 2, NULL, 10);
+        good = length && !*end && number >= least && number <= most;
+    } else if (strcmp(option->type, "RULES") == 0) {
+        good = are_rules(text);
+    }
+    if (!good)
+        ss_usage_error(&usage, "option `--options`: %s: bad value `%s`, want %s", option->name,
+                       text, wanted);
+}
+
+/* Holds what --options says against the table: what the library would only warn of, in the midst of
+ * the program's own output, is an error here. */
+static void check_shim_options(const char *text)
+{
+    while (*text) {
+        size_t name = strcspn(text, "=:");
+        const char *value = text + name;
+        if (*value == '=') {
+            value++;
+            char quote = *value == '"' || *value == '\'' ? *value : 0;
+            value += quote != 0;
+            char ends[2] = {quote ? quote : ':', 0};
+            size_t length = strcspn(value, ends);
+            check_shim_option(text, name, value, length);
+            text = value + length;
+            text += *text && *text == quote;
+        } else if (name) {
+            ss_usage_error(&usage, "option `--options`: `%.*s` has no =value", (int)name, text);
+        }
+        text += *text == ':';
+    }
+}
+
+/* ---- our own options ---- */
+
+static int read_flags(int argc, char **argv, struct settings *settings)
+{
+    int index = 0, flag, colour;
+    char *value, *end;
+    settings->style.format = ss_format_of("text");
+    settings->exit_code = SS_EXIT_FOUND;
+    settings->options = "";
+    usage.notes = options_help();
+    while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0) {
+        switch (flag) {
+        case LOG_DIR:
+            settings->log_directory = value;
+            break;
+        case OUTPUT:
+            settings->output = value;
+            break;
+        case FORMAT:
+            settings->style.format = ss_format_of(value);
+            if (!settings->style.format)
+                ss_usage_error(&usage, "option `--format`: bad value `%s`, want %s", value,
+                               flags[FORMAT].arg);
+            break;
+        case EXITCODE:
+            settings->exit_code = (int)strtol(value, &end, 10);
+            if (!*value || *end || settings->exit_code < 0 || settings->exit_code > 255)
+                ss_usage_error(&usage, "option `--exitcode`: bad value `%s`, want 0 to 255", value);
+            break;
+        case DENY:
+            if (!ss_deny_add(&settings->deny, value))
+                ss_usage_error(&usage, "option `--deny`: no rule `%s`", value);
+            break;
+        case REQUIRE_HOOKED:
+            settings->require_hooked = true;
+            break;
+        case OPTIONS:
+            check_shim_options(value);
+            settings->options =
+                *settings->options ? ss_text("%s:%s", settings->options, value) : value;
+            break;
+        case COLOR:
+            colour = ss_colour_of(value);
+            if (colour < 0)
+                ss_usage_error(&usage, "option `--color`: bad value `%s`, want %s", value,
+                               flags[COLOR].arg);
+            settings->style.colour = (enum ss_colour)colour;
+            break;
+        case WITH_VALUES:
+            settings->style.with_values = true;
+            break;
+        case ALL_FRAMES:
+            settings->style.all_frames = true;
+            break;
+        }
+    }
+    if (index == argc)
+        ss_usage_error(&usage, "no program given");
+    return index;
+}
+
+/* ---- the program's environment ---- */
+
+/* The shim beside us, or in the library directory beside ours; NULL, and said, where it is missing.
+ */
+static const char *find_shim(void)
+{
+    static const char *const places[] = {"", "../lib/strayspan/"};
+    char self[PATH_MAX], found[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = length > 0 ? (self[length] = 0, strrchr(self, '/')) : NULL;
+    if (!slash) {
+        fprintf(stderr, "strayspan: /proc/self/exe: %s: cannot find " SHIM_NAME "\n",
+                strerror(errno));
+        return NULL;
+    }
+    slash[1] = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (!realpath(ss_text("%s%s%s", self, places[i], SHIM_NAME), found))
+            continue;
+        if (!strpbrk(found, " :"))
+            return ss_text_copy(found, strlen(found));
+        fprintf(stderr,
+                "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon: install it "
+                "elsewhere\n",
+                ss_text_clean(found));
+        return NULL;
+    }
+    fprintf(stderr,
+            "strayspan: " SHIM_NAME " is not there: looked for it in %s and %s../lib/strayspan/\n",
+            ss_text_clean(self), ss_text_clean(self));
+    return NULL;
+}
+
+/* Whether an option of that name is set in options. */
+static bool sets_option(const char *options, const char *name)
+{
+    for (const char *at = options; at && (at = strstr(at, name)); at++)
+        if ((at == options || at[-1] == ':') && at[strlen(name)] == '=')
+            return true;
+    return false;
+}
+
+/* The value of STRAYSPAN_OPTIONS: what the user set wins over our `quiet`, and --options over both.
+ * Only log_path is ours, as a log that lies elsewhere is one that we would not report. NULL, and
+ * said, for a directory that no quotes can hold. */
+static const char *shim_options_value(const char *directory, const char *token, const char *more)
+{
+    const char *users = getenv(SS_OPTIONS_VARIABLE);
+    if (sets_option(users, "log_path"))
+        fprintf(stderr,
+                "strayspan: log_path in " SS_OPTIONS_VARIABLE " is not used: the logs of a run go "
+                "to %s (--log-dir)\n",
+                ss_text_clean(directory));
+    char quote = strchr(directory, '"') ? '\'' : '"';
+    if (strchr(directory, quote) || strchr(directory, '%')) {
+        fprintf(stderr,
+                "strayspan: %s: a log directory's name can hold no %% and not both quotes\n",
+                ss_text_clean(directory));
+        return NULL;
+    }
+    return ss_text("quiet=1:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+                   users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
+                   quote);
+}
+
+static const char *preload_value(const char *shim, const struct ss_probe *probe)
+{
+    const char *users = getenv("LD_PRELOAD");
+    return ss_text("%s%s%s%s%s", probe->sanitizer ? probe->sanitizer : "",
+                   probe->sanitizer ? ":" : "", shim, users && *users ? ":" : "",
+                   users ? users : "");
+}
+
+/* ---- the program's life ---- */
+
+struct child {
+    pid_t pid;
+    int exec_error; /* errno of exec, 0 where it went well */
+    int status;     /* as a shell has it */
+    int signal;     /* that ended it, 0 */
+};
+
+static const int synchronous_signals[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                                          SIGABRT, SIGTRAP, SIGSYS};
+
+/* Collects whoever ended or stopped, orphans included where we are PID 1. True once it is the
+ * child. */
+static bool reap(struct child *child)
+{
+    int status;
+    pid_t pid;
+    bool ended = false;
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (pid != child->pid)
+            continue;
+        if (WIFSTOPPED(status)) {
+            /* Stopped from its terminal: so are we, and the shell sees its job stopped. */
+            int signal = WSTOPSIG(status);
+            if (signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
+                raise(SIGSTOP);
+            continue;
+        }
+        ended = true;
+        child->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        child->status =
+            WIFSIGNALED(status) ? SS_EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+    }
+    return ended;
+}
+
+/* Waits for the child. Signals that the kernel sends (a terminal's, to the whole process group)
+ * reach the program without us; those that somebody sent to us are handed on. */
+static void attend(struct child *child, const sigset_t *signals)
+{
+    for (;;) {
+        siginfo_t info;
+        int signal = sigwaitinfo(signals, &info);
+        if (signal == SIGCHLD) {
+            if (reap(child))
+                return;
+        } else if (signal > 0 && info.si_code <= 0 && info.si_pid != child->pid) {
+            kill(child->pid, signal);
+        }
+    }
+}
+
+/* Whether a file begins like text: with no NUL byte in its first bytes. */
+static bool is_text(const char *path)
+{
+    char head[128] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head);
+    if (fd >= 0)
+        close(fd);
+    return length > 0 && !memchr(head, 0, (size_t)length) && memcmp(head, "\177ELF", 4) != 0;
+}
+
+static void become(const char *path, char **argv, const char *preload, const char *options,
+                   int errors, const struct sigaction *child_action, const sigset_t *mask)
+{
+    if (setenv("LD_PRELOAD", preload, 1) == 0 && setenv(SS_OPTIONS_VARIABLE, options, 1) == 0) {
+        sigaction(SIGCHLD, child_action, NULL);
+        sigprocmask(SIG_SETMASK, mask, NULL);
+        execv(path, argv);
+        /* A script without `#!` is the shell's, as with any other program that starts programs. */
+        if (errno == ENOEXEC && is_text(path))
+            execvp(argv[0], argv);
+    }
+    int problem = errno;
+    if (write(errors, &problem, sizeof problem) < 0)
+        _exit(SS_EXIT_FAILED);
+    _exit(SS_EXIT_NOT_FOUND);
+}
+
+/* Runs the program to its end. False, and said: it could not even be tried. */
+static bool run_program(const char *path, char **argv, const char *preload, const char *options,
+                        struct child *child)
+{
+    sigset_t signals, before;
+    struct sigaction child_before, child_default = {.sa_handler = SIG_DFL};
+    int errors[2];
+    sigfillset(&signals);
+    for (size_t i = 0; i < sizeof synchronous_signals / sizeof synchronous_signals[0]; i++)
+        sigdelset(&signals, synchronous_signals[i]);
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    /* An inherited SIG_IGN would take the child's status from us. */
+    sigaction(SIGCHLD, &child_default, &child_before);
+
+    if (pipe2(errors, O_CLOEXEC) != 0 || (child->pid = fork()) < 0) {
+        fprintf(stderr, "strayspan: cannot start a process: %s\n", strerror(errno));
+        return false;
+    }
+    if (child->pid == 0)
+        become(path, argv, preload, options, errors[1], &child_before, &before);
+    close(errors[1]);
+    if (read(errors[0], &child->exec_error, sizeof child->exec_error) <= 0)
+        child->exec_error = 0;
+    close(errors[0]);
+    attend(child, &signals);
+    return true;
+}
+
+/* ---- afterwards ---- */
+
+/* A process that the program left behind and that still runs with our log directory in its
+ * environment, so that it may have something to say yet; 0 where there is none. */
+static pid_t left_behind(const char *directory)
+{
+    DIR *processes = opendir("/proc");
+    struct dirent *entry;
+    pid_t found = 0;
+    while (!found && processes && (entry = readdir(processes))) {
+        char environment[65536];
+        pid_t pid = (pid_t)atoi(entry->d_name);
+        int fd = pid > 0 && pid != getpid()
+                     ? open(ss_text("/proc/%d/environ", (int)pid), O_RDONLY | O_CLOEXEC)
+                     : -1;
+        ssize_t length = fd < 0 ? 0 : read(fd, environment, sizeof environment);
+        if (length > 0 && memmem(environment, (size_t)length, directory, strlen(directory)))
+            found = pid;
+        if (fd >= 0)
+            close(fd);
+    }
+    if (processes)
+        closedir(processes);
+    return found;
+}
+
+/* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. */
+static const char *why_nothing(const struct ss_report *report, const char *program,
+                               const struct ss_probe *probe, const char **advice)
+{
+    uint64_t hooked = 0, filtered = 0;
+    bool unfinished = false;
+    for (const struct ss_process *process = report->processes; process; process = process->next) {
+        hooked += process->hooked;
+        unfinished |= !process->summary;
+    }
+    for (int level = 0; level < SS_LEVELS; level++)
+        filtered += report->seen.call_sites[level].filtered;
+    *advice = NULL;
+    if (report->seen.created || report->violations || (report->processes && unfinished))
+        return NULL;
+    if (report->problems) {
+        *advice = "make room or give another --log-dir; log lines that could not be written to the "
+                  "file went to standard error, from where `strayspan report -` reads them";
+        return ss_text("the log of %s could not be read", program);
+    }
+    if (report->processes && hooked) {
+        *advice = filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
+                           : "run the part of it that makes spans, with a subscriber installed";
+        return ss_text("%s has `tracing` in it and was hooked, but no span was made: %s", program,
+                       filtered ? "its call sites are filtered out"
+                                : "none of its call sites was reached under a subscriber");
+    }
+    if (!probe->reached || (!probe->has_tracing && !probe->annotated)) {
+        *advice = probe->advice;
+        return ss_text("%s: %s", program, probe->verdict);
+    }
+    *advice = ss_text("see why: strayspan run --options verbosity=2 -- %s", program);
+    return ss_text("%s has `tracing` in it, but nothing in it was hooked: it never got so far, its "
+                   "symbols are stripped, or something took LD_PRELOAD away",
+                   program);
+}
+
+/* The last line of a run that found something, or has a status of its own; NULL else. */
+static const char *last_line(const struct settings *settings, const struct ss_report *report,
+                             const struct child *child, int status, bool written)
+{
+    uint64_t errors, warnings;
+    ss_deny_count(report, &settings->deny, &errors, &warnings);
+    const char *found = errors + warnings ? ss_findings_text(errors, warnings) : NULL;
+    if (status != child->status) {
+        const char *why = found              ? found
+                          : !written         ? "the report could not be written"
+                          : report->problems ? "a log has a problem, see above"
+                                             : "no span was seen, and --require-hooked was given";
+        return ss_text("exit status %d: %s (the program's own was 0)\n", status, why);
+    }
+    if (!found)
+        return NULL;
+    if (child->signal)
+        return ss_text("exit status %d: the program was ended by signal %d (%s); %s\n", status,
+                       child->signal, strsignal(child->signal), found);
+    return ss_text("exit status %d: the program's own; %s\n", status, found);
+}
+
+static int exit_status(const struct settings *settings, const struct ss_report *report,
+                       const struct child *child, bool nothing)
+{
+    uint64_t errors, warnings;
+    ss_deny_count(report, &settings->deny, &errors, &warnings);
+    if (child->status != 0)
+        return child->status;
+    if (errors + warnings && settings->exit_code)
+        return settings->exit_code;
+    /* A log with a problem may have held an error: a gate must not open by that. */
+    return report->problems || (nothing && settings->require_hooked) ? SS_EXIT_FAILED : 0;
+}
+
+/* Writes the report to out. */
+static bool write_report(struct ss_report *report, const struct settings *settings, FILE *out,
+                         const char *why, const char *advice)
+{
+    bool text = settings->style.format->marked, done = true;
+    char *lines = NULL;
+    size_t length = 0;
+    if (text && out == stderr && report->violations)
+        putc('\n', out); /* apart from what the program wrote last */
+    if (!text || report->violations || report->problems)
+        done = ss_report_write(report, &settings->style, out);
+    if (!text)
+        return done;
+    FILE *memory = open_memstream(&lines, &length);
+    if (!memory)
+        return false;
+    if (why) {
+        fprintf(memory, SS_YELLOW "strayspan: NOTHING WAS CHECKED" SS_PLAIN ": %s\n",
+                ss_text_clean_to(why, 400));
+        if (advice)
+            fprintf(memory, "    to do: %s\n", ss_text_clean_to(advice, 400));
+    } else if (!report->violations && !report->problems) {
+        ss_render_clean(memory, report);
+    }
+    done = fclose(memory) == 0 && ss_terminal_write(out, settings->style.colour, lines, length) &&
+           done;
+    free(lines);
+    return done;
+}
+
+/* Reads the logs, reports, and gives our exit status. */
+static int conclude(const struct settings *settings, const char *directory, const char *token,
+                    const char *program, const struct ss_probe *probe, const struct child *child,
+                    FILE *out)
+{
+    struct ss_report report;
+    const char *advice;
+    ss_report_init(&report);
+    ss_log_read(&report, directory, token);
+    if (report.files == 0)
+        report.problems = NULL; /* an empty directory is no problem here */
+    const char *why = why_nothing(&report, program, probe, &advice);
+    if (report.violations || report.problems)
+        report.logs = directory;
+    int status = exit_status(settings, &report, child, why != NULL);
+
+    bool written = write_report(&report, settings, out, why, advice);
+    if (settings->output && fclose(out) != 0)
+        written = false;
+    if (!written && settings->output) {
+        /* Better on standard error than nowhere. */
+        fprintf(stderr, "strayspan: %s: could not be written: %s\n",
+                ss_text_clean(settings->output), strerror(errno));
+        write_report(&report, settings, stderr, why, advice);
+        if (status == 0)
+            status = SS_EXIT_FAILED;
+    }
+    const char *last = last_line(settings, &report, child, status, written);
+    if (last)
+        ss_terminal_write(stderr, SS_COLOUR_NEVER, last, strlen(last));
+
+    ss_log_place_remember(directory);
+    if (!settings->log_directory && !report.violations && !report.problems) {
+        pid_t left = left_behind(directory);
+        if (left)
+            fprintf(stderr,
+                    "strayspan: process %d was left behind and still runs: its logs stay in %s\n",
+                    (int)left, ss_text_clean(directory));
+        else
+            ss_log_place_remove(directory);
+    }
+    return status;
+}
+
+/* The directory for this run's logs: absolute, as the program may change its own. */
+static const char *log_directory(const struct settings *settings)
+{
+    char absolute[PATH_MAX];
+    if (!settings->log_directory)
+        return ss_log_place_new();
+    if (mkdir(settings->log_directory, 0700) != 0 && errno != EEXIST) {
+        fprintf(stderr, "strayspan: log directory %s: cannot be made: %s\n",
+                ss_text_clean(settings->log_directory), strerror(errno));
+        return NULL;
+    }
+    struct stat status = {0};
+    if (!realpath(settings->log_directory, absolute) || stat(absolute, &status) != 0 ||
+        access(absolute, W_OK | X_OK) != 0 || !S_ISDIR(status.st_mode)) {
+        fprintf(stderr, "strayspan: log directory %s: cannot be written: %s\n",
+                ss_text_clean(settings->log_directory),
+                S_ISDIR(status.st_mode) ? strerror(errno) : "not a directory");
+        return NULL;
+    }
+    return ss_text_copy(absolute, strlen(absolute));
+}
+
+int ss_run(int argc, char **argv)
+{
+    struct settings settings = {.exit_code = 0};
+    struct child child = {.pid = 0};
+    struct ss_probe probe;
+    int index = read_flags(argc, argv, &settings);
+    char **program = argv + index;
+
+    const char *shim = find_shim();
+    if (!shim)
+        return SS_EXIT_FAILED;
+    const char *path = ss_find_program(program[0]);
+    if (!path) {
+        fprintf(stderr, "strayspan: %s: not found\n", ss_text_clean(program[0]));
+        return SS_EXIT_NOT_FOUND;
+    }
+    ss_probe_file(path, &probe);
+
+    FILE *out = settings.output ? fopen(settings.output, "we") : stderr;
+    if (!out) {
+        fprintf(stderr, "strayspan: %s: cannot be written: %s\n", ss_text_clean(settings.output),
+                strerror(errno));
+        return SS_EXIT_FAILED;
+    }
+    const char *directory = log_directory(&settings);
+    if (!directory)
+        return SS_EXIT_FAILED;
+    /* In a directory that other runs use too, a part of the name tells our logs from theirs. */
+    const char *token =
+        settings.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
+    const char *options = shim_options_value(directory, token, settings.options);
+    if (!options)
+        return SS_EXIT_FAILED;
+
+    if (!run_program(path, program, preload_value(shim, &probe), options, &child)) {
+        child.status = SS_EXIT_FAILED;
+    } else if (child.exec_error) {
+        struct stat status = {0};
+        bool is_directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+        fprintf(stderr, "strayspan: %s: cannot be executed: %s\n", ss_text_clean(program[0]),
+                is_directory ? "it is a directory" : strerror(child.exec_error));
+        child.status = child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND : SS_EXIT_NOT_EXECUTABLE;
+    } else {
+        return conclude(&settings, directory, token, program[0], &probe, &child, out);
+    }
+    if (!settings.log_directory)
+        ss_log_place_remove(directory);
+    return child.status;
+}
