@@ -20,8 +20,7 @@ static int failures;
         }                                                                           \
     } while (0)
 
-/* ---- the one module there is
- * ---------------------------------------------------------------------- */
+/* ---- the one module there is ----------------------------------------------------------------- */
 
 enum { PAGE = 4096, CONSTANTS = 64 * PAGE, DATA = 16 * PAGE };
 
@@ -89,8 +88,7 @@ static uintptr_t put_text(const char *text, size_t length)
     return (uintptr_t)put(text, length, constants, &constants_used);
 }
 
-/* ---- what is put into it
- * ---------------------------------------------------------------------------- */
+/* ---- what is put into it --------------------------------------------------------------------- */
 
 /* The word at which each part is. */
 struct order {
@@ -227,8 +225,7 @@ static void finds_none(void)
     CHECK(module.call_sites == 0 && module.metadata_order == SS_ORDER_UNKNOWN && !module.callsites);
 }
 
-/* ---- what is broken
- * ----------------------------------------------------------------------------------- */
+/* ---- what is broken -------------------------------------------------------------------------- */
 
 /* Ways to break one. */
 static void break_site(uint32_t i, uint32_t how)
@@ -323,8 +320,7 @@ static void checks_the_callsite(void)
     }
 }
 
-/* ---- Attributes
- * -------------------------------------------------------------------------------------- */
+/* ---- Attributes ------------------------------------------------------------------------------ */
 
 /* Four words on this stack, read; known is what is expected of Metadata and values. */
 static void attributes_say(const uintptr_t given[4], uintptr_t metadata, uintptr_t values,
@@ -427,8 +423,7 @@ static void stays_on_the_stack(void)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* ---- counting
- * ------------------------------------------------------------------------------------------ */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 static void counts_by_interest(void)
 {
@@ -447,6 +442,19 @@ static void counts_by_interest(void)
     ss_callsites_count(counts);
     CHECK(memcmp(counts, expected, sizeof counts) == 0);
 
+    /* Gone without a word, and the space taken by something else; then empty. */
+    memset(expected, 0, sizeof expected);
+    memset(counts, 0, sizeof counts);
+    memset(constants, 0xA5, CONSTANTS);
+    ss_callsites_count(counts);
+    CHECK(memcmp(counts, expected, sizeof counts) == 0);
+    CHECK(mprotect(constants, CONSTANTS, PROT_NONE) == 0);
+    ss_callsites_count(counts);
+    CHECK(memcmp(counts, expected, sizeof counts) == 0);
+    CHECK(mprotect(constants, CONSTANTS, PROT_READ | PROT_WRITE) == 0);
+
+    put_sites(100, &order_b);
+    ss_callsites_find(&module);
     module.loaded = 0;
     memset(counts, 0, sizeof counts);
     memset(expected, 0, sizeof expected);

@@ -1,0 +1,78 @@
+# The bats library itself: its assertions hold where they should and fail where they should.
+setup() {
+    load setup
+}
+
+assert_fails() {
+    run "$@"
+    assert_failure
+}
+
+@test "assert_violation tells rule, span, file, thread and number" {
+    strayspan_run "$c/foreign_thread_exit"
+    assert_violation foreign-thread-exit
+    assert_violation foreign-thread-exit --span job --file programs/c/foreign_thread_exit.c --thread helper --only
+    assert_fails assert_violation lost-close
+    assert_fails assert_violation foreign-thread-exit --span other
+    assert_fails assert_violation foreign-thread-exit --file other.c
+    assert_fails assert_violation foreign-thread-exit --thread main
+    assert_fails assert_violation foreign-thread-exit --wibble
+    assert_fails refute_violation foreign-thread-exit
+    assert_fails assert_no_violations
+    refute_violation lost-close
+    refute_violation foreign-thread-exit --span other
+    strayspan_run "$c/two_misuses"
+    assert_fails assert_violation exit-without-enter --span second --only
+    assert_violation exit-without-enter --span second
+}
+
+@test "assert_no_violations, assert_hooked and assert_coverage fail where nothing was watched" {
+    strayspan_run "$c/plain_hello_static"
+    assert_fails assert_no_violations
+    assert_fails assert_hooked
+    assert_fails assert_coverage
+    strayspan_run "$c/legal_handed"
+    assert_no_violations
+    assert_coverage
+    assert_fails assert_hooked
+    strayspan_run "$c/exit_without_enter"
+    assert_fails assert_coverage
+}
+
+@test "a failed assertion prints the report" {
+    strayspan_run "$c/foreign_thread_exit"
+    run assert_no_violations
+    assert_output --partial 'error[foreign-thread-exit]'
+}
+
+@test "the validator accepts a real log" {
+    strayspan_run "$c/wrong_subscriber" lookup
+    run "$root/tests/validate" "$strayspan_log"
+    assert_success
+    assert_output ""
+}
+
+@test "the validator finds what is wrong, with file and line" {
+    strayspan_run "$c/wrong_subscriber" lookup
+    mkdir "$BATS_TEST_TMPDIR/broken"
+    cd "$BATS_TEST_TMPDIR/broken"
+    for filter in '.v = 2' 'del(.run)' '.pid = "1"' '.time = "now"' '.type = "other"' \
+        'select(.type == "violation").rule = "No Rule"' 'select(.type == "violation").span.id = 1' \
+        'select(.type == "violation").fingerprint = "abc"' 'select(.type == "violation").span.wibble = 1' \
+        'select(.type == "violation").created.stack = [[1]]' 'select(.type == "violation").closing = null' \
+        'del(select(.type == "violation").closed)' 'select(.type == "violation").exited.stack = [[77, 1]]' \
+        'select(.type == "violation").instances.called = null' 'select(.type == "module").id = 77' \
+        'select(.type == "summary").threads = -1' 'select(.type == "summary").not_judged = 0' \
+        'select(.type == "process").argv = ["secret"]' 'select(.type == "process").options.fields = 3'; do
+        jq -c "$filter" "$strayspan_log" >log
+        run "$root/tests/validate" log
+        assert_failure
+        assert_line --regexp '^log:[0-9]+: '
+    done
+    head -c -5 "$strayspan_log" >log
+    run "$root/tests/validate" log
+    assert_failure
+    tail -n +2 "$strayspan_log" >log
+    run "$root/tests/validate" log
+    assert_failure
+}

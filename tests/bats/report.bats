@@ -1,0 +1,251 @@
+# strayspan report: what it makes of logs, good and bad.
+setup() {
+    load setup
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    cd "$BATS_TEST_TMPDIR"
+}
+
+report() {
+    run --separate-stderr timeout 60 "$STRAYSPAN" report "$@"
+}
+
+# Makes log.jsonl, of a foreign-thread-exit.
+make_log() {
+    strayspan_run "$c/foreign_thread_exit"
+    cp "$strayspan_log" log.jsonl
+}
+
+line_of() {
+    grep -n -m1 -F "$2" "$root/tests/programs/c/$1.c" | cut -d: -f1
+}
+
+@test "names rule, span, threads, and function and line of the user's frames" {
+    make_log
+    report log.jsonl
+    assert_success
+    assert_line --index 0 --partial 'error[foreign-thread-exit]'
+    assert_line --index 0 --partial '`job`'
+    assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
+    assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_enter(')"
+    assert_output --partial helper
+    assert_output --partial 'strayspan explain foreign-thread-exit'
+}
+
+@test "no frame of strayspan's is among the stacks" {
+    make_log
+    report log.jsonl
+    refute_output --partial libstrayspan.so
+    refute_output --partial strayspan_annotate
+}
+
+@test "no escape goes to what is no terminal, none with NO_COLOR to a terminal" {
+    make_log
+    report log.jsonl
+    refute_output --partial $'\033'
+    command -v script >/dev/null || skip "script is not there to make a terminal"
+    run script -qec "'$STRAYSPAN' report log.jsonl" /dev/null </dev/null
+    assert_output --partial $'\033['
+    NO_COLOR=1 run script -qec "'$STRAYSPAN' report log.jsonl" /dev/null </dev/null
+    refute_output --partial $'\033['
+}
+
+@test "control characters of names reach no terminal" {
+    strayspan_run "$c/two_misuses"
+    report "$strayspan_log"
+    assert_success
+    refute_output --partial $'\033'
+    assert_output --partial evil
+    # None but the newline, in names, hosts and paths alike.
+    jq -c '(.. | strings | select(. == "sample" or . == "two_misuses")) |= "\u001b[2J\u0007\u009b\u202e\r" + .' \
+        "$strayspan_log" >forged.log
+    "$STRAYSPAN" report forged.log >out 2>&1 || true
+    run grep -c -aP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae' out
+    assert_output 0
+}
+
+@test "a log that was cut in mid-line: what is whole is reported, the rest is said" {
+    make_log
+    size=$(stat -c %s log.jsonl)
+    head -c $((size - 10)) log.jsonl >cut.log
+    report cut.log
+    assert_success
+    assert_output --partial 'error[foreign-thread-exit]'
+    assert_regex "$stderr$output" 'cut\.log'
+}
+
+@test "a log without its summary is valid" {
+    strayspan_run "$c/ends" kill
+    report "$strayspan_log"
+    assert_success
+    assert_output --partial 'error[exit-without-enter]'
+}
+
+@test "a log of another version is refused, by name" {
+    make_log
+    sed 's/"v":1/"v":2/' log.jsonl >other.log
+    report other.log
+    assert_equal "$status" 2
+    assert_regex "$stderr" '^strayspan: .*other\.log'
+    assert_regex "$stderr" version
+}
+
+@test "what cannot be read is named: 2" {
+    echo 'no log at all' >text.log
+    head -c 100000 /dev/urandom >noise.log
+    : >empty.log
+    for path in no/such.log text.log noise.log empty.log; do
+        report "$path"
+        assert_equal "$status" 2
+        assert_regex "$stderr" "^strayspan: .*$path"
+    done
+    if [ "$(id -u)" != 0 ]; then
+        make_log
+        chmod 0 log.jsonl
+        report log.jsonl
+        assert_equal "$status" 2
+    fi
+}
+
+@test "one bad log beside a good one: the good one is reported, and the status is 2" {
+    make_log
+    report log.jsonl no-such.log
+    assert_equal "$status" 2
+    assert_output --partial 'error[foreign-thread-exit]'
+    assert_regex "$stderr" 'no-such\.log'
+}
+
+@test "records with wrong types and unknown keys harm nothing" {
+    make_log
+    # shellcheck disable=SC2016 # jq's variables
+    for filter in '.span = 7' '.created = []' '.exited.stack = [[1]]' '.exited.stack = [["a","b"], 3, null]' \
+        '.exited.stack = [[99, 4096], [-1, -1], [1e300, 2]]' '.span.name = {"a": 1}' 'del(.exited)' \
+        'del(.instances)' '.rule = "no-such-rule"' '.rule = null' '.severity = "fatal"' '.exited.thread = null' \
+        '.span.fields = [1]' '.lookup = "x"' '.path = 3' '.id = "one"' '.load_address = "x"' \
+        '.path = "/dev/zero"' '.path = "relative"' '.unknown = {"deep": [1, 2]}' '.rules = []' '.spans = null'; do
+        jq -c "try ($filter) catch ." log.jsonl >odd.log
+        report odd.log
+        [ "$status" -le 2 ] || fail "status $status with $filter: $stderr"
+    done
+}
+
+@test "a folder stands for the logs in it" {
+    mkdir logs
+    run --separate-stderr env LD_PRELOAD="$STRAYSPAN_SHIM" STRAYSPAN_OPTIONS='log_path=logs/%e.%p.%t.jsonl' \
+        "$c/chain" 3
+    report logs
+    assert_success
+    assert_output --partial 'error[exit-without-enter]'
+}
+
+@test "without arguments it is the last run" {
+    run "$STRAYSPAN" run "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    report
+    assert_success
+    assert_output --partial 'error[foreign-thread-exit]'
+}
+
+@test "without a last run it says so" {
+    report
+    assert_equal "$status" 2
+    assert_not_equal "$stderr" ""
+}
+
+@test "--check is 1 when there is something" {
+    make_log
+    report --check log.jsonl
+    assert_equal "$status" 1
+    strayspan_run "$c/legal_handed"
+    report --check "$strayspan_log"
+    assert_equal "$status" 0
+}
+
+@test "--format json is JSON, and holds no values, argv or hosts" {
+    strayspan_run --options fields=values "$c/wrong_subscriber" lookup
+    report --format json "$strayspan_log"
+    assert_success
+    jq -e . <<<"$output" >/dev/null
+    assert_output --partial wrong-subscriber
+    refute_output --partial localhost
+    refute_output --partial '"argv"'
+    report --format json --with-values "$strayspan_log"
+    assert_output --partial localhost
+}
+
+check_outgoing() {
+    local secrets='4711147114711|owned-secret|argument-secret|271828182845'
+    strayspan_run --options fields=values "$1" argument-secret
+    report --format json "$strayspan_log"
+    assert_success
+    assert_output --partial all_kinds
+    refute_output --regexp "$secrets"
+    report --format json --with-values "$strayspan_log"
+    assert_success
+    assert_output --partial owned-secret
+}
+
+@test "nor the values of a span's fields" {
+    for_each_build check_outgoing foreign-thread-exit field_values
+}
+
+@test "an unknown format is named" {
+    make_log
+    report --format wibble log.jsonl
+    assert_equal "$status" 2
+    assert_regex "$stderr" wibble
+}
+
+@test "a binary that changed is not symbolized, but named" {
+    cp "$c/foreign_thread_exit" program
+    strayspan_run "$PWD/program"
+    cp "$c/exit_without_enter" program
+    report "$strayspan_log"
+    assert_success
+    assert_output --partial 'error[foreign-thread-exit]'
+    refute_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
+    assert_regex "$output$stderr" "$PWD/program|\./program"
+}
+
+@test "a binary that is gone is named, and the report is there" {
+    cp "$c/foreign_thread_exit" program
+    strayspan_run "$PWD/program"
+    rm program
+    report "$strayspan_log"
+    assert_success
+    assert_output --partial 'error[foreign-thread-exit]'
+    assert_regex "$output$stderr" 'program'
+}
+
+@test "symbols in a separate debug file are found by its link" {
+    cp "$c/foreign_thread_exit" program
+    objcopy --only-keep-debug program program.debug
+    objcopy --strip-debug --add-gnu-debuglink=program.debug program
+    strayspan_run "$PWD/program"
+    report "$strayspan_log"
+    assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
+}
+
+@test "explain: each rule has a page, an unknown one is named" {
+    run "$STRAYSPAN" explain
+    assert_success
+    list=$output
+    for rule in $(sed -n 's/.*X([A-Z_]*, "\([a-z-]*\)",.*/\1/p' "$root/shim/rule_table.h"); do
+        grep -q -- "$rule" <<<"$list"
+        run "$STRAYSPAN" explain "$rule"
+        assert_success
+        [ "${#lines[@]}" -ge 8 ]
+    done
+    run --separate-stderr "$STRAYSPAN" explain no-such-rule
+    assert_equal "$status" 2
+    assert_regex "$stderr" no-such-rule
+}
+
+@test "probe tells what can be diagnosed" {
+    run "$STRAYSPAN" probe "$c/plain_hello_static"
+    assert_output --partial static
+    run "$STRAYSPAN" probe "$c/annotated_plain"
+    refute_output --partial static
+    run --separate-stderr "$STRAYSPAN" probe no-such-file
+    assert_equal "$status" 2
+    assert_regex "$stderr" no-such-file
+}

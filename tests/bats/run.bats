@@ -1,0 +1,263 @@
+# strayspan run: statuses, signals, what it prints and what it leaves alone.
+setup() {
+    load setup
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    cd "$BATS_TEST_TMPDIR"
+}
+
+# `strayspan run ARG...`, with logs in the usual place; with -N first, its status is N.
+run_command() {
+    local want=()
+    case ${1-} in
+    -[0-9]*)
+        want=("$1")
+        shift
+        ;;
+    esac
+    run "${want[@]}" --separate-stderr timeout 60 "$STRAYSPAN" run "$@"
+}
+
+@test "a violation of severity error: the report, and 66 instead of the program's 0" {
+    run_under "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    assert_output done
+    assert_regex "$stderr" 'error\[foreign-thread-exit\]'
+    assert_equal "${stderr_lines[-1]}" "exit status 66: 1 error (the program's own was 0)"
+    assert_violation foreign-thread-exit --only
+}
+
+@test "--exitcode chooses another status, 0 leaves the program's alone" {
+    run_under --exitcode=9 "$c/foreign_thread_exit"
+    assert_equal "$status" 9
+    run_under --exitcode=0 "$c/foreign_thread_exit"
+    assert_equal "$status" 0
+}
+
+@test "a warning alone changes no status, unless it is denied" {
+    run_under "$c/lost_close"
+    assert_equal "$status" 0
+    assert_regex "$stderr" 'warning\[lost-close\]'
+    run_under --deny lost-close "$c/lost_close"
+    assert_equal "$status" 66
+    run_under --deny warnings "$c/lost_close"
+    assert_equal "$status" 66
+}
+
+@test "the program's own status and signal come through, whatever was found" {
+    run_under "$c/ends" exit
+    assert_equal "$status" 5
+    run_under "$c/ends" _exit
+    assert_equal "$status" 3
+    run_under "$c/ends" kill
+    assert_equal "$status" 137
+    assert_violation exit-without-enter --only
+    assert_regex "$stderr" 'error\[exit-without-enter\]'
+    run_under "$c/ends" abort
+    assert_equal "$status" 134
+    run_under sh -c 'kill -TERM $$'
+    assert_equal "$status" 143
+}
+
+@test "a clean program: its status, its output, and what was seen" {
+    run_under "$c/legal_handed"
+    assert_success
+    assert_output done
+    assert_no_violations
+    refute_regex "$stderr" 'NOTHING WAS CHECKED'
+    assert_regex "$stderr" '1 span'
+}
+
+@test "a violation in a child process counts too" {
+    run_under sh -c "'$c/foreign_thread_exit'; exit 0"
+    assert_equal "$status" 66
+    assert_regex "$stderr" 'error\[foreign-thread-exit\]'
+}
+
+@test "several processes: each violation is reported" {
+    run_under "$c/fork_both"
+    assert_equal "$status" 66
+    assert_regex "$stderr" in_child
+    assert_regex "$stderr" in_parent
+    run_under "$c/chain" 3
+    assert_equal "$status" 66
+    assert_equal "$(strayspan_query 'select(.type == "violation")' | wc -l)" 3
+}
+
+@test "nothing to be seen: says so, and why" {
+    for program in ls python3; do
+        run_command "$program" --version
+        assert_success
+        refute_output ""
+        assert_regex "$stderr" 'NOTHING WAS CHECKED'
+        assert_regex "$stderr" 'tracing'
+    done
+}
+
+@test "--require-hooked makes that a failure" {
+    run_command --require-hooked ls
+    assert_equal "$status" 125
+    run_command --require-hooked "$c/legal_handed"
+    assert_success
+}
+
+@test "a static program runs, and is said to be out of reach" {
+    run_command "$c/plain_hello_static"
+    assert_success
+    assert_output hello
+    assert_regex "$stderr" 'NOTHING WAS CHECKED'
+    assert_regex "$stderr" 'static'
+}
+
+@test "a setuid program runs, and is said to be out of reach" {
+    [ "$(id -u)" = 0 ] || skip "needs root, to make a program of another user's"
+    cp "$c/annotated_plain" setuid
+    chown 65534 setuid
+    chmod u+s,go+rx setuid
+    chmod 755 . .. 2>/dev/null || true
+    run_command ./setuid
+    assert_regex "$stderr" 'NOTHING WAS CHECKED'
+    assert_regex "$stderr" 'set-?uid|secure'
+}
+
+@test "a missing program: 127, and named" {
+    run_command -127 ./no-such-program
+    assert_output ""
+    assert_regex "$stderr" '^strayspan: .*\./no-such-program'
+    run_command -127 no-such-program-in-path
+    assert_regex "$stderr" 'no-such-program-in-path'
+}
+
+@test "a folder, a file that may not be executed, an unknown format: 126, and named" {
+    mkdir folder
+    echo text >text
+    printf '\177ELF nonsense' >broken
+    chmod +x broken
+    for program in ./folder ./text ./broken; do
+        run_command -126 "$program"
+        assert_output ""
+        assert_regex "$stderr" "^strayspan: .*$program"
+    done
+}
+
+@test "no program, an unknown option, a bad value: 125, and named" {
+    run_command
+    assert_equal "$status" 125
+    assert_not_equal "$stderr" ""
+    run_command --wibble ls
+    assert_equal "$status" 125
+    assert_regex "$stderr" wibble
+    run_command --exitcode=many ls
+    assert_equal "$status" 125
+    assert_regex "$stderr" many
+}
+
+@test "a log folder that cannot be used: 125, named, and the program is not run" {
+    touch file
+    run_command --log-dir file/x touch ran
+    assert_equal "$status" 125
+    assert_regex "$stderr" 'file/x'
+    [ ! -e ran ]
+}
+
+@test "options after the program are the program's" {
+    run_command echo --exitcode=3 -- --help
+    assert_success
+    assert_output -- '--exitcode=3 -- --help'
+    run_command -- echo one
+    assert_output one
+}
+
+@test "the report goes where --output says, and stdout stays the program's" {
+    run_under --output report.txt "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    assert_output done
+    refute_regex "$stderr" 'error\['
+    run cat report.txt
+    assert_output --partial 'error[foreign-thread-exit]'
+    refute_output --partial $'\033'
+}
+
+@test "input and output pass through byte by byte" {
+    head -c 300000 /dev/urandom >bytes
+    "$STRAYSPAN" run cat <bytes >copy 2>/dev/null
+    cmp bytes copy
+}
+
+@test "descriptors 0 to 2 that are closed stay closed for the program" {
+    # shellcheck disable=SC2016 # for the inner shell
+    "$STRAYSPAN" run sh -c 'for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && echo $fd; done >found; :' \
+        <&- >&- 2>&- || true
+    # The shell opens `found` as its 1.
+    run cat found
+    assert_output 1
+}
+
+@test "closed descriptors: the violation still counts" {
+    run bash -c "'$STRAYSPAN' run --log-dir logs '$c/exit_without_enter' <&- >&- 2>&-"
+    assert_equal "$status" 66
+    strayspan_use_folder logs
+    assert_violation exit-without-enter --only
+}
+
+@test "a signal sent to run reaches the program, once" {
+    local pid i
+    # shellcheck disable=SC2016 # for the inner shell
+    "$STRAYSPAN" run bash -c 'n=0; trap "n=\$((n + 1))" TERM USR1 HUP INT; touch ready
+        for ((i = 0; i < 100 && n < 1; i++)); do sleep 0.05; done; sleep 0.3; exit $((40 + n))' 3>&- &
+    pid=$!
+    for ((i = 0; i < 100; i++)); do
+        [ ! -e ready ] || break
+        sleep 0.05
+    done
+    kill -TERM "$pid"
+    run wait "$pid"
+    wait "$pid" && status=0 || status=$?
+    assert_equal "$status" 41
+}
+
+@test "as the first process of a container it reaps what is left behind" {
+    unshare -rpf --mount-proc true 2>/dev/null || skip "no pid namespace can be made here"
+    # shellcheck disable=SC2016 # for the inner shell
+    run --separate-stderr timeout 60 unshare -rpf --mount-proc "$STRAYSPAN" run --log-dir "$PWD/logs" sh -c \
+        '(sleep 0.1 & exec true) & sleep 0.6; cat /proc/[0-9]*/stat | grep -c " Z "; exit 7'
+    assert_equal "$status" 7
+    assert_output 0
+}
+
+@test "the logs of a clean run are removed, those of another are kept and named" {
+    run_command "$c/legal_handed"
+    assert_success
+    run find "$XDG_STATE_HOME" -name '*.jsonl'
+    assert_output ""
+    run_command "$c/exit_without_enter"
+    assert_equal "$status" 66
+    run find "$XDG_STATE_HOME/strayspan" -name '*.jsonl'
+    assert_equal "${#lines[@]}" 1
+    assert_equal "$(stat -c %a "$(dirname "${lines[0]}")")" 700
+}
+
+@test "the user's options hold beside run's own" {
+    STRAYSPAN_OPTIONS=rules=-exit-without-enter:max_frames=5 run_under "$c/exit_without_enter"
+    assert_success
+    assert_no_violations
+    run strayspan_query 'select(.type == "process") | .options.max_frames'
+    assert_output 5
+}
+
+@test "every process that is run has its process record and its summary" {
+    run_under "$c/fork_both"
+    assert_equal "$(strayspan_query 'select(.type == "process")' | wc -l)" 2
+    assert_equal "$(strayspan_query 'select(.type == "summary")' | wc -l)" 2
+}
+
+@test "a preload of the user's stays in force" {
+    cat >other.c <<'END'
+#include <stdio.h>
+__attribute__((constructor)) static void loaded(void) { puts("other"); fflush(stdout); }
+END
+    cc -shared -fPIC -o other.so other.c
+    run --separate-stderr env LD_PRELOAD="$PWD/other.so" "$STRAYSPAN" run --output /dev/null "$c/exit_without_enter"
+    assert_equal "$status" 66
+    assert_output --partial other
+    assert_output --partial 'done'
+}

@@ -1,0 +1,146 @@
+# A bats library that runs programs under strayspan and asserts what it found. After bats-support and
+# bats-assert, in a file's setup():
+#
+#   bats_load_library bats-support
+#   bats_load_library bats-assert
+#   load strayspan
+#
+# strayspan_run [--options KEY=VALUE:...] PROGRAM [ARG...]
+#     Runs PROGRAM with the shared object preloaded. Sets what bats' `run --separate-stderr` sets (status,
+#     output, lines, stderr, stderr_lines), strayspan_logs (one per process that was watched) and
+#     strayspan_log (the first of them, by name).
+# strayspan_use LOG...
+#     Asserts on logs that are there already.
+# assert_violation RULE [--span NAME] [--file END] [--thread NAME|TID] [--only]
+#     At least one such violation; with --only exactly one, and none beside it. END is how the span's file
+#     ends, the thread the one on which the rule was broken. $violation is then its record (JSON).
+# refute_violation RULE [the same]
+# assert_no_violations
+# assert_hooked
+#     A `tracing` subscriber was found and hooked.
+# assert_coverage
+#     Spans were entered, and every event was judged.
+# strayspan_query FILTER
+#     Prints what the jq filter makes of each record of the logs.
+#
+# A failed assertion prints the report. Environment:
+#
+#   STRAYSPAN_SHIM      the shared object (libstrayspan.so where the loader looks for it)
+#   STRAYSPAN           the command (strayspan)
+#   STRAYSPAN_TIMEOUT   seconds that a program may take (120)
+
+bats_require_minimum_version 1.5.0
+
+strayspan_run() {
+    local options=
+    if [ "$1" = --options ]; then
+        options=:$2
+        shift 2
+    fi
+    strayspan_dir=$(mktemp -d "$BATS_TEST_TMPDIR/strayspan.XXXXXX")
+    run --separate-stderr timeout "${STRAYSPAN_TIMEOUT:-120}" \
+        env LD_PRELOAD="${STRAYSPAN_SHIM:-libstrayspan.so}${LD_PRELOAD:+:$LD_PRELOAD}" \
+        STRAYSPAN_OPTIONS="log_path=\"$strayspan_dir/%e.%p.%t.jsonl\"$options" "$@"
+    strayspan_use_folder "$strayspan_dir"
+}
+
+strayspan_use() {
+    strayspan_logs=("$@")
+    # shellcheck disable=SC2034 # for the tests
+    strayspan_log=${1-}
+}
+
+# All logs of a folder.
+strayspan_use_folder() {
+    local found=("$1"/*.jsonl)
+    [ -e "${found[0]}" ] || found=()
+    strayspan_use "${found[@]}"
+}
+
+# A log may end in a line that was cut, which is no JSON.
+strayspan_query() {
+    [ "${#strayspan_logs[@]}" -eq 0 ] || cat "${strayspan_logs[@]}" | jq -R -c "fromjson? | $1"
+}
+
+strayspan_report() {
+    if [ "${#strayspan_logs[@]}" -eq 0 ]; then
+        echo "there is no log"
+    else
+        "${STRAYSPAN:-strayspan}" report "${strayspan_logs[@]}" 2>&1 || cat "${strayspan_logs[@]}"
+    fi
+}
+
+strayspan_fail() {
+    {
+        printf '%s\n' "$@"
+        printf -- '-- status %s, stderr --\n%s\n-- report --\n' "${status-}" "${stderr-}"
+        strayspan_report
+    } | batslib_decorate "strayspan" | fail
+}
+
+# Sets strayspan_found to the matching records, one a line, and strayspan_only to whether --only was given.
+strayspan_match() {
+    local rule=$1 span='' file='' thread=''
+    shift
+    strayspan_only=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --span) span=$2 && shift 2 ;;
+        --file) file=$2 && shift 2 ;;
+        --thread) thread=$2 && shift 2 ;;
+        --only) strayspan_only=1 && shift ;;
+        *) strayspan_fail "no such argument: $1" || return ;;
+        esac
+    done
+    strayspan_found=$(
+        # shellcheck disable=SC2016 # jq's variables
+        strayspan_query 'select(.type == "violation")' | jq -c --arg rule "$rule" --arg span "$span" \
+            --arg file "$file" --arg thread "$thread" '
+            select(.rule == $rule)
+            | select($span == "" or .span.name == $span)
+            | select($file == "" or ((.span.file // "") | endswith($file)))
+            | (.closed // .exited).thread as $on
+            | select($thread == "" or $on.name == $thread or ($on.tid | tostring) == $thread)'
+    )
+}
+
+assert_violation() {
+    local all
+    strayspan_match "$@" || return
+    [ -n "$strayspan_found" ] || strayspan_fail "no violation: $*" || return
+    # shellcheck disable=SC2034 # for the tests
+    violation=${strayspan_found%%$'\n'*}
+    if [ "$strayspan_only" ]; then
+        all=$(strayspan_query 'select(.type == "violation") | .rule' | grep -c .) || true
+        [ "$all" -eq 1 ] || strayspan_fail "$all violations, where there should be one: $*"
+    fi
+}
+
+refute_violation() {
+    strayspan_match "$@" || return
+    [ -z "$strayspan_found" ] || strayspan_fail "a violation that should not be: $*"
+}
+
+assert_no_violations() {
+    [ "${#strayspan_logs[@]}" -gt 0 ] || strayspan_fail "nothing was watched" || return
+    [ -z "$(strayspan_query 'select(.type == "violation")')" ] || strayspan_fail "a violation"
+}
+
+assert_hooked() {
+    [ -n "$(strayspan_query 'select(.type == "module" and .subscribers > 0)')" ] ||
+        strayspan_fail "no subscriber was hooked"
+}
+
+assert_coverage() {
+    local totals
+    # A process image that ends by exec or a signal has no summary.
+    totals=$(strayspan_query 'select(.type == "summary")' |
+        jq -s -r 'if . == [] then "no summary" else
+            "\(map(.spans.entered) | add) \(map(.not_judged.total) | add)" end')
+    case $totals in
+    "no summary") strayspan_fail "no log has a summary" ;;
+    0\ *) strayspan_fail "no span was entered" ;;
+    *\ 0) ;;
+    *) strayspan_fail "${totals#* } events were not judged" ;;
+    esac
+}

@@ -1,0 +1,69 @@
+# What the tests need built, and the target `test`. The Rust samples are built by scripts/samples.
+
+tests = $(BUILD)/tests
+tests_cflags = -std=gnu11 $(warnings)
+
+test:
+	scripts/test
+
+test-programs: c-programs unit-tests
+
+# ---- C programs: one per file of tests/programs/c, and those that are built in a way of their own -----
+
+c_programs = $(patsubst tests/programs/c/%.c,$(tests)/c/%,$(wildcard tests/programs/c/*.c))
+c_variants = $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
+	$(tests)/c/plain_hello_musl $(addprefix $(tests)/c/page_layouts_,writable constant executable)
+
+c-programs: $(c_programs) $(c_variants)
+
+$(c_programs): $(tests)/c/%: tests/programs/c/%.c tests/programs/c/spans.h shim/strayspan.h | $(tests)/c
+	$(CC) -g -O1 -fexceptions $(tests_cflags) -o $@ $< -pthread -ldl
+
+$(tests)/c/annotated_plain_nopie: tests/programs/c/annotated_plain.c tests/programs/c/spans.h | $(tests)/c
+	$(CC) -g -O1 $(tests_cflags) -fno-pie -no-pie -o $@ $< -pthread -ldl
+
+$(tests)/c/plain_hello_static: tests/programs/c/plain_hello.c | $(tests)/c
+	$(CC) -g -O1 $(tests_cflags) -static -o $@ $<
+
+# The subscriber table lies in RELRO (page_layouts itself), in writable data, in constants, beside code.
+layout_writable = -Wl,-z,norelro
+layout_constant = -fno-pie -no-pie
+layout_executable = -fno-pie -no-pie -Wl,-z,noseparate-code
+$(tests)/c/page_layouts_%: tests/programs/c/page_layouts.c | $(tests)/c
+	$(CC) -g -O1 $(tests_cflags) $(layout_$*) -o $@ $< -pthread
+
+# Where there is no musl, the program is not built and its tests are skipped.
+$(tests)/c/plain_hello_musl: tests/programs/c/plain_hello.c | $(tests)/c
+	! command -v musl-gcc >/dev/null || musl-gcc -g -O1 -o $@ $<
+
+$(tests)/c/%.so: tests/programs/c/%.cpp | $(tests)/c
+	$(CXX) -g -O1 -fPIC -shared -Wall -Wextra $(WERROR) -o $@ $< -pthread
+
+# ---- unit tests: one program per file of tests/unit, with the rows of this table beside it -----------
+
+unit_tests = $(patsubst tests/unit/%.c,$(tests)/unit/%,$(wildcard tests/unit/test_*.c))
+
+# unit_NAME: what is compiled into test_NAME. unit_flags_NAME: flags and libraries it wants.
+unit_callsites = shim/callsites.c
+unit_discover = $(unit_modules)
+unit_modules = $(addprefix shim/,modules.c discover.c elf_symbols.c method_names.c callsites.c arena.c)
+unit_values = $(addprefix shim/,values.c numbers.c output.c)
+unit_flags_values = -ljansson -lm
+unit_cfi = shim/cfi.c shim/cfi_program.c
+unit_flags_cfi = -lunwind -Wl,-z,lazy
+unit_state = $(wildcard shim/*.c) shim/thunks.S
+unit_flags_state = -fno-strict-aliasing -ftls-model=initial-exec
+unit_state_tsan = $(unit_state)
+unit_flags_state_tsan = $(unit_flags_state) -fsanitize=thread -Wno-tsan
+
+unit-tests: $(unit_tests)
+
+.SECONDEXPANSION:
+$(unit_tests): $(tests)/unit/test_%: tests/unit/test_%.c $$(unit_$$*) $(wildcard shim/*.h tools/*.h tests/unit/*.h) \
+		| $(tests)/unit
+	$(CC) -g -O1 $(tests_cflags) -D_GNU_SOURCE -Ishim -Itools -o $@ $< $(filter %.c %.S,$(unit_$*)) $(unit_flags_$*) -pthread
+
+$(tests)/c $(tests)/unit:
+	mkdir -p $@
+
+.PHONY: test test-programs c-programs unit-tests

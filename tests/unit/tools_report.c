@@ -1,0 +1,288 @@
+/* Reading logs into the report's model, and blame by the table of known defects. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "text.h"
+
+static int failures;
+
+#define CHECK(condition)                                                            \
+    do {                                                                            \
+        if (!(condition)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            failures++;                                                             \
+        }                                                                           \
+    } while (0)
+
+#define HEAD(run)                                                                                \
+    "{\"v\":1,\"type\":\"%s\",\"time\":\"2026-01-02T03:04:05.000006Z\",\"pid\":7,\"run\":\"" run \
+    "\","
+#define ONE "0000000000000001"
+#define TWO "0000000000000002"
+
+/* ---- logs ---- */
+
+static char *line(const char *head, const char *type, const char *rest)
+{
+    char *start = NULL;
+    if (asprintf(&start, head, type) < 0)
+        abort();
+    char *text = ss_text("%s%s\n", start, rest);
+    free(start);
+    return text;
+}
+
+static char *process(const char *head)
+{
+    return line(head, "process", "\"exe\":\"/no/app\",\"build_id\":\"ab\",\"ppid\":1}");
+}
+
+static char *module(const char *head, const char *path)
+{
+    return line(head, "module",
+                ss_text("\"id\":1,\"path\":\"%s\",\"build_id\":\"ab\",\"subscribers\":2}", path));
+}
+
+static char *violation(const char *head, const char *fingerprint, int count)
+{
+    return line(
+        head, "violation",
+        ss_text("\"rule\":\"foreign-thread-exit\",\"severity\":\"error\",\"fingerprint\":\"%s\","
+                "\"count\":%d,\"span\":{\"name\":\"job\",\"id\":\"5\",\"file\":null,\"line\":null},"
+                "\"exited\":{\"thread\":{\"serial\":2,\"tid\":9,\"name\":\"t\",\"stack\":[]},"
+                "\"time\":null,\"stack\":[[1,4096],[99,1]],\"typical\":false}}",
+                fingerprint, count));
+}
+
+static char *summary(const char *head, int violations, int fingerprints)
+{
+    return line(
+        head, "summary",
+        ss_text("\"rules\":{\"foreign-thread-exit\":{\"violations\":%d,\"fingerprints\":%d}},"
+                "\"spans\":{\"created\":3,\"entered\":4,\"exited\":4,\"closed\":3},\"threads\":2,"
+                "\"instances\":1}",
+                violations, fingerprints));
+}
+
+/* Reads what was written to a file into a fresh report. */
+static struct ss_report read_text(const char *text, size_t length)
+{
+    char path[] = "/tmp/tools_report-XXXXXX";
+    struct ss_report report;
+    int fd = mkstemp(path);
+    if (fd < 0 || write(fd, text, length) != (ssize_t)length)
+        abort();
+    close(fd);
+    ss_report_init(&report);
+    ss_log_read(&report, path, NULL);
+    unlink(path);
+    return report;
+}
+
+static struct ss_report read_log(const char *text)
+{
+    return read_text(text, strlen(text));
+}
+
+#define FIRST HEAD(ONE)
+#define SECOND HEAD(TWO)
+static const char print_a[] = "aaaaaaaaaaaaaaaa", print_b[] = "bbbbbbbbbbbbbbbb";
+
+static void test_whole_log(void)
+{
+    struct ss_report report =
+        read_log(ss_text("%s%s%s%s", process(FIRST), module(FIRST, "/no/app"),
+                         violation(FIRST, print_a, 1), summary(FIRST, 50, 1)));
+    struct ss_violation *found = report.violations;
+    CHECK(!report.problems && report.violation_count == 1);
+    CHECK(found->rule == SS_RULE_FOREIGN_THREAD_EXIT && found->severity == SS_SEVERITY_ERROR);
+    CHECK(found->times == 50);
+    CHECK(strcmp(found->span.name, "job") == 0 && !found->span.file);
+    CHECK(found->sites[SS_SITE_EXITED].present && !found->sites[SS_SITE_ENTERED].present);
+    CHECK(found->sites[SS_SITE_EXITED].time == -1 && found->time == 1767323045000006);
+    CHECK(found->sites[SS_SITE_EXITED].stack.count == 2);
+    CHECK(found->sites[SS_SITE_EXITED].stack.addresses[0].binary->program);
+    CHECK(!found->sites[SS_SITE_EXITED].stack.addresses[1].binary);
+    CHECK(report.seen.created == 3 && report.seen.entered == 4 && report.seen.threads == 2);
+    CHECK(report.processes->summary && report.processes->hooked == 2);
+}
+
+static void test_repeats(void)
+{
+    /* Two fingerprints of one rule: the summary's count is of both, the lines' of each. */
+    struct ss_report report = read_log(ss_text(
+        "%s%s%s%s%s%s", process(FIRST), violation(FIRST, print_a, 1), violation(FIRST, print_b, 1),
+        violation(FIRST, print_a, 2), violation(FIRST, print_a, 3), summary(FIRST, 90, 2)));
+    CHECK(report.violation_count == 2);
+    CHECK(report.violations->times == 3 && report.violations->next->times == 1);
+
+    /* The same fingerprint in another process of the same build. */
+    report = read_log(ss_text("%s%s%s%s%s%s", process(FIRST), process(SECOND),
+                              violation(SECOND, print_a, 1), violation(FIRST, print_a, 1),
+                              summary(FIRST, 2, 1), summary(SECOND, 5, 1)));
+    CHECK(report.violation_count == 1 && report.violations->times == 7);
+    CHECK(report.violations->processes == 2);
+}
+
+static void test_runs_have_their_own_modules(void)
+{
+    struct ss_report report =
+        read_log(ss_text("%s%s%s%s%s%s", process(FIRST), module(FIRST, "/no/app"), process(SECOND),
+                         module(SECOND, "/no/other.so"), violation(FIRST, print_a, 1),
+                         violation(SECOND, print_b, 1)));
+    const struct ss_violation *one = report.violations, *two = one->next;
+    CHECK(strcmp(one->sites[SS_SITE_EXITED].stack.addresses[0].binary->path, "/no/app") == 0);
+    CHECK(strcmp(two->sites[SS_SITE_EXITED].stack.addresses[0].binary->path, "/no/other.so") == 0);
+    /* No summary: counted by lines. */
+    CHECK(one->times == 1 && two->times == 1 && !report.processes->summary);
+}
+
+static void test_damaged(void)
+{
+    const char *whole = ss_text("%s%s", process(FIRST), violation(FIRST, print_a, 1));
+    size_t length = strlen(whole);
+    struct ss_report report = read_text(whole, length - 20);
+    CHECK(report.violation_count == 0 && report.problems && !ss_report_unreadable(&report));
+    CHECK(strstr(report.problems->message, "line 2, is cut"));
+
+    report = read_text(whole, length - 1); /* whole but for its newline */
+    CHECK(report.violation_count == 1 && !report.problems);
+
+    report = read_log(ss_text("%s{broken\n%s", process(FIRST), violation(FIRST, print_a, 1)));
+    CHECK(report.violation_count == 1 && report.problems && !ss_report_unreadable(&report));
+
+    char *long_line = ss_text("%s%*s\n%s", process(FIRST), 3 * SS_LOG_LINE_MAX, "x",
+                              violation(FIRST, print_a, 1));
+    report = read_log(long_line);
+    CHECK(report.violation_count == 1 && report.problems);
+
+    static const char *const foreign[] = {"",     "hello\n",     "{}\n", "[1,2]\n",
+                                          "\n\n", "{\"v\":1}\n", "{"};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        report = read_log(foreign[i]);
+        CHECK(ss_report_unreadable(&report) && !report.processes);
+    }
+    report = read_log("{\"v\":2,\"type\":\"process\",\"run\":\"1\",\"pid\":1}\n");
+    CHECK(ss_report_unreadable(&report) && strstr(report.problems->message, "version 2"));
+}
+
+/* A value named like a key of ours is a value. */
+static void test_nested_keys(void)
+{
+    char *text =
+        line(FIRST, "violation",
+             ss_text("\"span\":{\"name\":\"job\",\"fields\":{\"type\":\"lookup\",\"run\":\"x\","
+                     "\"fingerprint\":\"%s\"}},\"rule\":\"lost-close\",\"severity\":\"warning\","
+                     "\"fingerprint\":\"%s\"}",
+                     print_a, print_b));
+    struct ss_report report =
+        read_log(ss_text("%s%s%s", process(FIRST), text, violation(FIRST, print_a, 1)));
+    CHECK(report.violation_count == 2);
+    CHECK(report.violations->rule == SS_RULE_LOST_CLOSE);
+}
+
+/* ---- blame ---- */
+
+static struct ss_violation blamed(int rule, const char *file, const char *subscriber,
+                                  const char *relation)
+{
+    static struct ss_binary binaries[16];
+    static size_t used;
+    struct ss_binary *binary = &binaries[used++];
+    binary->path = "/no/app";
+    binary->tracing_subscriber = subscriber;
+    struct ss_violation result = {.rule = rule, .rule_code = ss_rule_rows[rule].code};
+    result.span.file = file;
+    result.owner = (struct ss_instance){.present = true, .binary = binary};
+    result.closing.present = relation != NULL;
+    result.closing.relation = relation;
+    ss_blame(&result);
+    return result;
+}
+
+static bool is(const char *text, const char *want)
+{
+    return text ? want && strcmp(text, want) == 0 : !want;
+}
+
+static void test_blame(void)
+{
+    static const char dns[] = "/x/registry/hyper-util-0.1.10/src/client/legacy/connect/dns.rs";
+    struct ss_blame blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.3.18", "span").blame;
+    CHECK(is(blame.whose, "known defect") && is(blame.crate, "tracing-subscriber"));
+    CHECK(is(blame.version, "0.3.18") && is(blame.fixed_in, "0.3.22"));
+    CHECK(strstr(blame.text, "hyper-util 0.1.8 to 0.1.11") && blame.commands[1]);
+
+    /* The trigger is fixed, or another's: the defect is there without it. */
+    blame =
+        blamed(SS_RULE_WRONG_SUBSCRIBER, "/x/registry/hyper-util-0.1.12/src/a.rs", "0.3.20", "span")
+            .blame;
+    CHECK(is(blame.crate, "tracing-subscriber") && !strstr(blame.text, "hyper-util"));
+    CHECK(blame.commands[0] && !blame.commands[1]);
+    blame = blamed(SS_RULE_LOST_CLOSE, "src/main.rs", "0.3.9", "span").blame;
+    CHECK(is(blame.fixed_in, "0.3.22"));
+
+    /* Not before the defect came, not after it went, not for other rules. */
+    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.2.13", "span").blame;
+    CHECK(is(blame.whose, "unknown"));
+    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.3.22", "span").blame;
+    CHECK(is(blame.whose, "unknown"));
+    blame = blamed(SS_RULE_FOREIGN_THREAD_EXIT, dns, "0.3.18", NULL).blame;
+    CHECK(is(blame.whose, "unknown"));
+
+    /* A parent's close goes astray in every release. */
+    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, "src/main.rs", "0.3.23", "parent").blame;
+    CHECK(is(blame.whose, "known defect") && !blame.fixed_in &&
+          strstr(blame.text, "every release"));
+    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, "src/main.rs", NULL, "span").blame;
+    CHECK(is(blame.whose, "unknown"));
+}
+
+/* ---- places ---- */
+
+static void test_places(void)
+{
+    static const struct {
+        const char *file, *place, *crate, *version;
+    } cases[] = {
+        {"/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.43.1/src/lib.rs",
+         "tokio-1.43.1/src/lib.rs:7", "tokio", "1.43.1"},
+        {"/usr/share/cargo/registry/tracing-subscriber-0.3.18/src/a.rs",
+         "tracing-subscriber-0.3.18/src/a.rs:7", "tracing-subscriber", "0.3.18"},
+        {"/v/vendor/h2-0.4.0-rc.1+x/src/a.rs", "h2-0.4.0-rc.1+x/src/a.rs:7", "h2", "0.4.0-rc.1+x"},
+        {"/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/core/src/option.rs",
+         "core/src/option.rs:7", NULL, NULL},
+        {"/usr/src/rustc-1.63.0/library/std/src/thread/mod.rs", "std/src/thread/mod.rs:7", NULL,
+         NULL},
+        {"/elsewhere/app/src/main.rs", "/elsewhere/app/src/main.rs:7", NULL, NULL},
+        {"src/main.rs", "src/main.rs:7", NULL, NULL},
+        {"./src/main.rs", "src/main.rs:7", NULL, NULL},
+        {"/work/my-app-1.2/src/main.rs", "/work/my-app-1.2/src/main.rs:7", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *crate = NULL, *version = NULL;
+        bool found = ss_crate_of_path(cases[i].file, &crate, &version);
+        const char *place = ss_place(cases[i].file, 7);
+        if (!is(place, cases[i].place))
+            fprintf(stderr, "%s: %s\n", cases[i].file, place);
+        CHECK(is(place, cases[i].place));
+        if (!strstr(cases[i].file, "rustc"))
+            CHECK(found == (cases[i].crate != NULL) && is(crate, cases[i].crate) &&
+                  is(version, cases[i].version));
+    }
+}
+
+int main(void)
+{
+    test_whole_log();
+    test_repeats();
+    test_runs_have_their_own_modules();
+    test_damaged();
+    test_nested_keys();
+    test_blame();
+    test_places();
+    return failures != 0;
+}
