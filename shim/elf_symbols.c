@@ -114,10 +114,10 @@ static bool find_tables(struct ss_elf *elf, const Elf64_Ehdr *header, uint64_t f
     return false;
 }
 
-bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf)
+static bool open_file(const struct ss_module *m, const char *path, struct ss_elf *elf)
 {
     /* O_NONBLOCK: the path may lead to a fifo by now. */
-    *elf = (struct ss_elf){.fd = (int)ss_sys_open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)};
+    *elf = (struct ss_elf){.fd = (int)ss_sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)};
     if (elf->fd < 0)
         return false;
 
@@ -135,6 +135,12 @@ bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf)
     }
     ss_elf_close(elf);
     return false;
+}
+
+bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf)
+{
+    /* The program's own link leads to it even where its path no longer does. */
+    return (m->id == 1 && open_file(m, "/proc/self/exe", elf)) || open_file(m, m->path, elf);
 }
 
 void ss_elf_close(struct ss_elf *elf)

@@ -87,6 +87,14 @@ static uint32_t identifying_words(uintptr_t address, const struct ss_table *tabl
     return is_pointer(words[0]) ? count : 0;
 }
 
+/* Whether two tables are of one type: it may have several copies of its table, with the same
+ * methods. */
+static bool is_same_type(const struct ss_table *one, const struct ss_table *other)
+{
+    return one == other || (one && other && one->size == other->size &&
+                            memcmp(one->originals, other->originals, sizeof one->originals) == 0);
+}
+
 /* The instance that other boxes of the same thing are known by. */
 static struct ss_instance *find_twin(const struct ss_table *table, const uintptr_t words[2],
                                      uint32_t count)
@@ -95,8 +103,8 @@ static struct ss_instance *find_twin(const struct ss_table *table, const uintptr
         struct ss_instance *instance = ss_instance_at(i);
         if (!instance)
             break;
-        if (atomic_load(&instance->serial) && instance->table == table &&
-            instance->word_count == count &&
+        if (atomic_load(&instance->serial) && instance->word_count == count &&
+            is_same_type(instance->table, table) &&
             memcmp(instance->words, words, count * sizeof words[0]) == 0)
             return instance;
     }
@@ -192,7 +200,7 @@ struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t addres
     if (!ss_lock(&ss_instances_lock))
         return found;
     struct address *record = find_address(address);
-    if (record && record->instance->table != table) {
+    if (record && !is_same_type(record->instance->table, table)) {
         /* Something else lives there now: the old one went without its drop word being called. */
         ended = remove_address(record);
         record = NULL;
@@ -270,7 +278,7 @@ void ss_instance_dropped(uintptr_t address, const struct ss_table *table)
     if (!ss_lock(&ss_instances_lock))
         return;
     struct address *record = find_address(address);
-    if (record && record->instance->table == table)
+    if (record && is_same_type(record->instance->table, table))
         ended = remove_address(record);
     ss_unlock(&ss_instances_lock);
     if (ended)

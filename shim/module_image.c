@@ -361,6 +361,8 @@ static void read_versions(const struct ss_segment *segment, char core[32], char 
 void ss_module_versions(struct ss_module *m, char core[32], char subscriber[32])
 {
     core[0] = subscriber[0] = 0;
+    if (!m->evidence && !m->call_sites)
+        return;
     /* Constants share the code's segment only in modules that have no segment for them alone. */
     for (uint32_t code = 0; code <= 1; code++) {
         bool any = false;

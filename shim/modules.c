@@ -12,6 +12,7 @@
 
 #include "internal.h"
 #include "lock.h"
+#include "maps.h"
 #include "module_image.h"
 #include "modules.h"
 #include "prim.h"
@@ -184,21 +185,66 @@ static bool begins(const char *text, const char *with)
     return !*with;
 }
 
-/* The path of a module as well as it can be known: the program's own is the kernel's, another one's
- * what the loader opened, from the root on. Calls for the lock. */
-static const char *path_of(const char *name, bool program)
+static char *put_hex(char *at, uintptr_t value)
 {
-    long length = 0;
-    if (program) {
-        length = ss_sys_readlink("/proc/self/exe", path, sizeof path);
-        return length > 0 ? ss_copy_text(path, (size_t)length) : ss_copy_text("", 0);
-    }
+    int shift = 60;
+    while (shift > 0 && !(value >> shift))
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *at++ = "0123456789abcdef"[value >> shift & 15];
+    return at;
+}
+
+/* Puts the path of the file that is mapped at address into `path`. Returns its length, 0 if
+ * unknown. */
+static size_t mapped_path(uintptr_t address)
+{
+    static const char directory[] = "/proc/self/map_files/";
+    char link[sizeof directory + 2 * 16 + 1];
+    struct ss_mapping mapping;
+    if (!ss_mapping_find(address, &mapping))
+        return 0;
+    memcpy(link, directory, sizeof directory);
+    char *at = put_hex(link + sizeof directory - 1, mapping.start);
+    *at++ = '-';
+    *put_hex(at, mapping.end) = 0;
+    long length = ss_sys_readlink(link, path, sizeof path);
+    return length > 0 ? (size_t)length : 0;
+}
+
+static const char *base_of(const char *file)
+{
+    const char *base = file;
+    for (; *file; file++)
+        if (*file == '/')
+            base = file + 1;
+    return base;
+}
+
+/* The path of the program. Where that was an argument of the loader, the kernel thinks that the
+ * loader is the program. */
+static const char *program_path(const struct ss_module *m)
+{
+    long length = ss_sys_readlink("/proc/self/exe", path, sizeof path);
+    const char *said = ss_copy_text(path, length > 0 ? (size_t)length : 0);
+    if (!said || !begins(base_of(said), "ld-"))
+        return said;
+    size_t mapped = mapped_path(m->start);
+    return mapped ? ss_copy_text(path, mapped) : said;
+}
+
+/* The path of a module as well as it can be known: for all but the program what the loader opened,
+ * from the root on. Calls for the lock. */
+static const char *path_of(const struct ss_module *m, const char *name, bool program)
+{
+    if (program)
+        return program_path(m);
     if (!name || !*name || begins(name, "linux-vdso") || begins(name, "linux-gate"))
         return "[vdso]";
     size_t name_length = strlen(name);
     if (name[0] != '/') {
         /* The kernel counts the terminator, and says "(unreachable)" beyond a chroot. */
-        length = SS_SYSCALL_2(__NR_getcwd, path, sizeof path);
+        long length = SS_SYSCALL_2(__NR_getcwd, path, sizeof path);
         if (length > 1 && path[0] == '/' && (size_t)length + name_length < sizeof path) {
             path[length - 1] = '/';
             memcpy(path + length, name, name_length);
@@ -225,10 +271,7 @@ static bool is_system_library(const struct ss_module *m)
     static const char *const names[] = {
         "libc.so", "libc-",    "ld-",    "libm.so",     "libm-",        "libpthread",    "libdl.so",
         "libdl-",  "librt.so", "librt-", "libgcc_s.so", "libstdc++.so", "libresolv.so.", "libnss_"};
-    const char *base = m->path;
-    for (const char *at = m->path; *at; at++)
-        if (*at == '/')
-            base = at + 1;
+    const char *base = base_of(m->path);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (begins(base, names[i]))
             return true;
@@ -259,7 +302,7 @@ static void add_record(const struct ss_module *fresh, uint64_t name_hash, uint64
     uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
     if (count == SS_MODULES_MAX)
         return;
-    const char *full_path = path_of(name, program);
+    const char *full_path = path_of(fresh, name, program);
     struct record *r = ss_alloc(sizeof *r);
     if (!r || !full_path)
         return;

@@ -15,7 +15,7 @@ static void put_integer(struct ss_line *line, bool negative, uint64_t low, uint6
 {
     enum { DIGITS = 39 };
     char digits[DIGITS + 3];
-    unsigned at = sizeof digits, end = sizeof digits;
+    unsigned at = sizeof digits;
     bool is_number = high == 0 && low <= (uint64_t)INT64_MAX + negative;
     uint32_t limb[4] = {(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high,
                         (uint32_t)(high >> 32)};
@@ -34,7 +34,7 @@ static void put_integer(struct ss_line *line, bool negative, uint64_t low, uint6
         digits[--at] = '-';
     if (!is_number)
         digits[--at] = '"';
-    ss_put(line, digits + at, end - at);
+    ss_put(line, digits + at, sizeof digits - at);
 }
 
 void ss_put_u128(struct ss_line *line, uint64_t low, uint64_t high)

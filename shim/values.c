@@ -34,9 +34,8 @@ static bool lock(void)
     int own = atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
     for (unsigned tries = 0;; tries++) {
         int there = atomic_load_explicit(&holder, memory_order_relaxed);
-        if ((there == 0 || there != own) &&
-            atomic_compare_exchange_strong_explicit(&holder, &there, own, memory_order_acquire,
-                                                    memory_order_relaxed))
+        if (there != own && atomic_compare_exchange_strong_explicit(
+                                &holder, &there, own, memory_order_acquire, memory_order_relaxed))
             return true;
         if (tries < TRIES) {
             __builtin_ia32_pause();
