@@ -127,7 +127,7 @@ static const char *patch(const struct ss_table_found *found)
         (found->address + WORDS_TO_LAST_SLOT * sizeof(void *) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     int protection;
     if (!protection_of(start, end, &protection))
-        return "its pages differ";
+        return "the protection of its pages is not the same, or /proc/self/maps does not tell it";
     if (protection & PROT_EXEC)
         return "its page is executable";
     bool writable = protection & PROT_WRITE;

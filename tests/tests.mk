@@ -46,7 +46,8 @@ unit_tests = $(patsubst tests/unit/%.c,$(tests)/unit/%,$(wildcard tests/unit/tes
 # unit_NAME: what is compiled into test_NAME. unit_flags_NAME: flags and libraries it wants.
 unit_callsites = shim/callsites.c
 unit_discover = $(unit_modules)
-unit_modules = $(addprefix shim/,modules.c discover.c elf_symbols.c method_names.c callsites.c arena.c)
+unit_modules = $(addprefix shim/,modules.c module_image.c maps.c discover.c elf_symbols.c method_names.c \
+	callsites.c arena.c)
 unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
 unit_cfi = shim/cfi.c shim/cfi_program.c

@@ -17,9 +17,9 @@ void ss_print_usage(FILE *out, const struct ss_usage *usage)
     for (const struct ss_flag *flag = usage->flags; flag->name; flag++) {
         int width = fprintf(out, "  --%s%s%s", flag->name, flag->arg ? " " : "",
                             flag->arg ? flag->arg : "");
-        fprintf(out, "%*s%s\n", width < 28 ? 28 - width : 1, "", flag->help);
+        fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", flag->help);
     }
-    fprintf(out, "  --help                    print this\n");
+    fprintf(out, "  --help                      print this\n");
     if (usage->notes)
         fprintf(out, "\n%s\n", usage->notes);
 }

@@ -61,3 +61,11 @@ bool ss_report_unreadable(const struct ss_report *report)
             return true;
     return false;
 }
+
+bool ss_report_unfinished(const struct ss_report *report)
+{
+    for (const struct ss_process *process = report->processes; process; process = process->next)
+        if (!process->summary)
+            return true;
+    return false;
+}

@@ -47,16 +47,35 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
     return done;
 }
 
-enum { FORMAT, OUTPUT, CHECK, DENY, COLOR, WITH_VALUES, ALL_FRAMES };
+void ss_style_flag(const struct ss_usage *usage, const char *name, const char *value,
+                   struct ss_style *style)
+{
+    int colour;
+    if (strcmp(name, "format") == 0) {
+        style->format = ss_format_of(value);
+        if (!style->format)
+            ss_usage_error(usage, "option `--format`: unknown format `%s`, want text or json",
+                           value);
+    } else if (strcmp(name, "color") == 0) {
+        colour = ss_colour_of(value);
+        if (colour < 0)
+            ss_usage_error(usage, "option `--color`: bad value `%s`, want auto, always or never",
+                           value);
+        style->colour = (enum ss_colour)colour;
+    } else if (strcmp(name, "with-values") == 0) {
+        style->with_values = true;
+    } else if (strcmp(name, "all-frames") == 0) {
+        style->all_frames = true;
+    }
+}
+
+enum { OUTPUT, CHECK, DENY };
 
 static const struct ss_flag flags[] = {
-    [FORMAT] = {"format", "text|json", "how the report is written (text)"},
     [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
     [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
     [DENY] = {"deny", "RULE|warnings", "with --check: this counts too"},
-    [COLOR] = {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"},
-    [WITH_VALUES] = {"with-values", NULL, "show field values, in JSON also look-up hosts"},
-    [ALL_FRAMES] = {"all-frames", NULL, "show all stacks, with every frame"},
+    SS_STYLE_FLAGS,
     {NULL, NULL, NULL},
 };
 
@@ -80,17 +99,11 @@ struct settings {
 
 static int read_flags(int argc, char **argv, struct settings *settings)
 {
-    int index = 0, flag, colour;
+    int index = 0, flag;
     char *value;
     settings->style.format = &formats[0];
     while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
         switch (flag) {
-        case FORMAT:
-            settings->style.format = ss_format_of(value);
-            if (!settings->style.format)
-                ss_usage_error(&usage, "option `--format`: bad value `%s`, want %s", value,
-                               flags[FORMAT].arg);
-            break;
         case OUTPUT:
             settings->output = value;
             break;
@@ -101,19 +114,8 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             if (!ss_deny_add(&settings->deny, value))
                 ss_usage_error(&usage, "option `--deny`: no rule `%s`", value);
             break;
-        case COLOR:
-            colour = ss_colour_of(value);
-            if (colour < 0)
-                ss_usage_error(&usage, "option `--color`: bad value `%s`, want %s", value,
-                               flags[COLOR].arg);
-            settings->style.colour = (enum ss_colour)colour;
-            break;
-        case WITH_VALUES:
-            settings->style.with_values = true;
-            break;
-        case ALL_FRAMES:
-            settings->style.all_frames = true;
-            break;
+        default:
+            ss_style_flag(&usage, flags[flag].name, value, &settings->style);
         }
     }
     return index;

@@ -15,6 +15,7 @@
 
 #include "../shim/log_format.h"
 #include "../shim/rule_table.h"
+#include "command_line.h"
 #include "terminal.h"
 
 enum { SS_LEVELS = 5, SS_FRAMES_MAX = 64 };
@@ -217,6 +218,9 @@ void ss_report_problem(struct ss_report *report, bool unreadable, const char *fi
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool ss_report_unreadable(const struct ss_report *report);
 
+/* Whether some process has no summary: what it saw is not known. */
+bool ss_report_unfinished(const struct ss_report *report);
+
 /* ---- log_read.c
  * ----------------------------------------------------------------------------------- */
 
@@ -303,10 +307,18 @@ void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_s
 void ss_render_seen(FILE *out, const struct ss_report *report);
 void ss_render_clean(FILE *out, const struct ss_report *report);
 
-/* Number and noun: `1 span`, `2 spans`. */
-const char *ss_count_text(uint64_t count, const char *one);
-
 const struct ss_format *ss_format_of(const char *name);
+
+/* The options that `run` and `report` share: rows for their tables, and what the rows do. */
+#define SS_STYLE_FLAGS                                                                 \
+    {"format", "text|json", "how the report is written (text)"},                       \
+        {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"}, \
+        {"with-values", NULL, "show field values, in JSON also look-up hosts"},        \
+    {                                                                                  \
+        "all-frames", NULL, "show all stacks, with every frame"                        \
+    }
+void ss_style_flag(const struct ss_usage *usage, const char *name, const char *value,
+                   struct ss_style *style);
 
 /* Symbolizes, blames and writes the report to out. False: out could not be written. */
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out);

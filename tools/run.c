@@ -19,34 +19,21 @@
 #include "command_line.h"
 #include "commands.h"
 #include "probe.h"
+#include "shim_options.h"
 #include "text.h"
 
 #define SHIM_NAME "libstrayspan.so"
 
-enum {
-    LOG_DIR,
-    OUTPUT,
-    FORMAT,
-    EXITCODE,
-    DENY,
-    REQUIRE_HOOKED,
-    OPTIONS,
-    COLOR,
-    WITH_VALUES,
-    ALL_FRAMES
-};
+enum { LOG_DIR, OUTPUT, EXITCODE, DENY, REQUIRE_HOOKED, OPTIONS };
 
 static const struct ss_flag flags[] = {
     [LOG_DIR] = {"log-dir", "DIR", "keep the logs there, instead of in the state directory"},
     [OUTPUT] = {"output", "FILE", "where the report goes instead of standard error"},
-    [FORMAT] = {"format", "text|json", "how the report is written (text)"},
     [EXITCODE] = {"exitcode", "N", "exit status after an error (66); 0: the program's own"},
     [DENY] = {"deny", "RULE|warnings", "this counts for the exit status too; may be repeated"},
     [REQUIRE_HOOKED] = {"require-hooked", NULL, "exit with 125 when no span was seen"},
     [OPTIONS] = {"options", "KEY=VALUE:..", "options for the library in the program, see below"},
-    [COLOR] = {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"},
-    [WITH_VALUES] = {"with-values", NULL, "show field values, in JSON also look-up hosts"},
-    [ALL_FRAMES] = {"all-frames", NULL, "show all stacks, with every frame"},
+    SS_STYLE_FLAGS,
     {NULL, NULL, NULL},
 };
 
@@ -67,132 +54,16 @@ struct settings {
     bool require_hooked;
 };
 
-/* ---- options for the shim ---- */
-
-static const struct shim_option {
-    const char *name, *type, *arg, *initial, *help;
-} shim_options[] = {
-#define X(name, type, initial, arg, help) {#name, #type, arg, initial, help},
-    SS_OPTIONS(X)
-#undef X
-};
-
-enum { SHIM_OPTION_COUNT = sizeof shim_options / sizeof shim_options[0] };
-
-static const char *options_help(void)
-{
-    const char *text =
-        "Options for the library (--options, " SS_OPTIONS_VARIABLE "), KEY=VALUE:KEY=VALUE:\n";
-    for (size_t i = 0; i < SHIM_OPTION_COUNT; i++) {
-        const struct shim_option *option = &shim_options[i];
-        if (strcmp(option->name, "log_path") == 0)
-            continue; /* --log-dir */
-        const char *head =
-            ss_text("%s=%s", option->name, strcmp(option->type, "BOOL") == 0 ? "0|1" : option->arg);
-        text = ss_text("%s  %-41s %s%s%s%s\n", text, head, option->help,
-                       *option->initial ? " (" : "", option->initial, *option->initial ? ")" : "");
-    }
-    return ss_text(
-        "%s\nexit status: the program's own, 128+N for signal N; 66 when it was 0 and there "
-        "is an error;\n125 strayspan failed, 126 not executable, 127 not found.",
-        text);
-}
-
-static bool is_word_of(const char *words, const char *value, size_t length)
-{
-    for (const char *at = words; *at;) {
-        size_t word = strcspn(at, "|");
-        if (word == length && strncmp(at, value, length) == 0)
-            return true;
-        at += word + (at[word] == '|');
-    }
-    return false;
-}
-
-/* Whether every part of a rules value is +RULE, -RULE or RULE=severity. */
-static bool are_rules(const char *text)
-{
-    static const char *const severities[] = SS_SEVERITY_NAMES;
-    while (*text) {
-        char *part = ss_text_copy(text, strcspn(text, ","));
-        char *equal = strchr(part, '=');
-        text += strlen(part);
-        text += *text == ',';
-        bool good = *part == '+' || *part == '-';
-        if (equal)
-            *equal = 0;
-        for (unsigned i = 0; equal && !good && i < SS_SEVERITY_COUNT; i++)
-            good = strcmp(equal + 1, severities[i]) == 0;
-        if (*part && (!good || ss_rule_of(part + (equal ? 0 : 1)) < 0))
-            return false;
-    }
-    return true;
-}
-
-static void check_shim_option(const char *name, size_t name_length, const char *value,
-                              size_t length)
-{
-    const struct shim_option *option = NULL;
-    for (size_t i = 0; i < SHIM_OPTION_COUNT && !option; i++)
-        if (strlen(shim_options[i].name) == name_length &&
-            strncmp(shim_options[i].name, name, name_length) == 0)
-            option = &shim_options[i];
-    if (!option)
-        ss_usage_error(&usage, "option `--options`: unknown option `%.*s`", (int)name_length, name);
-    if (strcmp(option->name, "log_path") == 0)
-        ss_usage_error(&usage, "option `--options`: log_path is `--log-dir` here");
-    char *text = ss_text_copy(value, length), *end = NULL;
-    bool good = true;
-    const char *wanted = option->arg;
-    if (strcmp(option->type, "BOOL") == 0) {
-        good = is_word_of(wanted = "0|1", text, length);
-    } else if (strcmp(option->type, "ENUM") == 0) {
-        good = is_word_of(option->arg, text, length);
-    } else if (strcmp(option->type, "INT") == 0) {
-        long least = strtol(option->arg, NULL, 10), number = strtol(text, &end, 10);
-        long most = strtol(strstr(option->arg, "..") + 2, NULL, 10);
-        good = length && !*end && number >= least && number <= most;
-    } else if (strcmp(option->type, "RULES") == 0) {
-        good = are_rules(text);
-    }
-    if (!good)
-        ss_usage_error(&usage, "option `--options`: %s: bad value `%s`, want %s", option->name,
-                       text, wanted);
-}
-
-/* Holds what --options says against the table: what the library would only warn of, in the midst of
- * the program's own output, is an error here. */
-static void check_shim_options(const char *text)
-{
-    while (*text) {
-        size_t name = strcspn(text, "=:");
-        const char *value = text + name;
-        if (*value == '=') {
-            value++;
-            char quote = *value == '"' || *value == '\'' ? *value : 0;
-            value += quote != 0;
-            char ends[2] = {quote ? quote : ':', 0};
-            size_t length = strcspn(value, ends);
-            check_shim_option(text, name, value, length);
-            text = value + length;
-            text += *text && *text == quote;
-        } else if (name) {
-            ss_usage_error(&usage, "option `--options`: `%.*s` has no =value", (int)name, text);
-        }
-        text += *text == ':';
-    }
-}
-
 /* ---- our own options ---- */
 
 static int read_flags(int argc, char **argv, struct settings *settings)
 {
-    int index = 0, flag, colour;
+    int index = 0, flag;
     char *value, *end;
     settings->style.format = ss_format_of("text");
     settings->exit_code = SS_EXIT_FOUND;
     settings->options = "";
-    usage.notes = options_help();
+    usage.notes = ss_shim_options_help();
     while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0) {
         switch (flag) {
         case LOG_DIR:
@@ -200,12 +71,6 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             break;
         case OUTPUT:
             settings->output = value;
-            break;
-        case FORMAT:
-            settings->style.format = ss_format_of(value);
-            if (!settings->style.format)
-                ss_usage_error(&usage, "option `--format`: bad value `%s`, want %s", value,
-                               flags[FORMAT].arg);
             break;
         case EXITCODE:
             settings->exit_code = (int)strtol(value, &end, 10);
@@ -220,23 +85,12 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             settings->require_hooked = true;
             break;
         case OPTIONS:
-            check_shim_options(value);
+            ss_shim_options_check(&usage, value);
             settings->options =
                 *settings->options ? ss_text("%s:%s", settings->options, value) : value;
             break;
-        case COLOR:
-            colour = ss_colour_of(value);
-            if (colour < 0)
-                ss_usage_error(&usage, "option `--color`: bad value `%s`, want %s", value,
-                               flags[COLOR].arg);
-            settings->style.colour = (enum ss_colour)colour;
-            break;
-        case WITH_VALUES:
-            settings->style.with_values = true;
-            break;
-        case ALL_FRAMES:
-            settings->style.all_frames = true;
-            break;
+        default:
+            ss_style_flag(&usage, flags[flag].name, value, &settings->style);
         }
     }
     if (index == argc)
@@ -246,8 +100,7 @@ static int read_flags(int argc, char **argv, struct settings *settings)
 
 /* ---- the program's environment ---- */
 
-/* The shim beside us, or in the library directory beside ours; NULL, and said, where it is missing.
- */
+/* The shim, beside us or in the library directory beside ours; NULL, and said: it is missing. */
 static const char *find_shim(void)
 {
     static const char *const places[] = {"", "../lib/strayspan/"};
@@ -275,38 +128,6 @@ static const char *find_shim(void)
             "strayspan: " SHIM_NAME " is not there: looked for it in %s and %s../lib/strayspan/\n",
             ss_text_clean(self), ss_text_clean(self));
     return NULL;
-}
-
-/* Whether an option of that name is set in options. */
-static bool sets_option(const char *options, const char *name)
-{
-    for (const char *at = options; at && (at = strstr(at, name)); at++)
-        if ((at == options || at[-1] == ':') && at[strlen(name)] == '=')
-            return true;
-    return false;
-}
-
-/* The value of STRAYSPAN_OPTIONS: what the user set wins over our `quiet`, and --options over both.
- * Only log_path is ours, as a log that lies elsewhere is one that we would not report. NULL, and
- * said, for a directory that no quotes can hold. */
-static const char *shim_options_value(const char *directory, const char *token, const char *more)
-{
-    const char *users = getenv(SS_OPTIONS_VARIABLE);
-    if (sets_option(users, "log_path"))
-        fprintf(stderr,
-                "strayspan: log_path in " SS_OPTIONS_VARIABLE " is not used: the logs of a run go "
-                "to %s (--log-dir)\n",
-                ss_text_clean(directory));
-    char quote = strchr(directory, '"') ? '\'' : '"';
-    if (strchr(directory, quote) || strchr(directory, '%')) {
-        fprintf(stderr,
-                "strayspan: %s: a log directory's name can hold no %% and not both quotes\n",
-                ss_text_clean(directory));
-        return NULL;
-    }
-    return ss_text("quiet=1:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
-                   users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
-                   quote);
 }
 
 static const char *preload_value(const char *shim, const struct ss_probe *probe)
@@ -650,7 +471,7 @@ int ss_run(int argc, char **argv)
     /* In a directory that other runs use too, a part of the name tells our logs from theirs. */
     const char *token =
         settings.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
-    const char *options = shim_options_value(directory, token, settings.options);
+    const char *options = ss_shim_options_value(directory, token, settings.options);
     if (!options)
         return SS_EXIT_FAILED;
 

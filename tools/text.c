@@ -139,5 +139,11 @@ bool ss_text_starts(const char *text, const char *prefix)
 bool ss_text_ends(const char *text, const char *suffix)
 {
     size_t length = text ? strlen(text) : 0, wanted = strlen(suffix);
-    return length >= wanted && strcmp(text + length - wanted, suffix) == 0;
+    return text && length >= wanted && strcmp(text + length - wanted, suffix) == 0;
+}
+
+const char *ss_count_text(uint64_t count, const char *one)
+{
+    const char *plural = count == 1 ? "" : ss_text_ends(one, "s") ? "es" : "s";
+    return ss_text("%llu %s%s", (unsigned long long)count, one, plural);
 }

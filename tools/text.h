@@ -31,4 +31,7 @@ size_t ss_text_character(const char *text, uint32_t *code);
 /* Whether code must not reach a terminal as it is. */
 bool ss_text_is_control(uint32_t code);
 
+/* Number and noun: `1 span`, `2 spans`. */
+const char *ss_count_text(uint64_t count, const char *one);
+
 #endif

@@ -57,43 +57,46 @@ assert_violation_on_stderr() {
     assert_regex "$strayspan_log" "^\./a_${pid}_annotated_plain_$(uname -n)_[^_%]+_[0-9]+\.jsonl$"
 }
 
-# A name that is taken stays as it is, and the log is beside it.
-assert_log_beside() {
+@test "a file that is there already is left as it was, and the log is beside it" {
+    echo mine >my.jsonl
+    by_hand log_path=my.jsonl "$c/exit_without_enter"
     assert_success
     assert_output done
-    assert_regex "$stderr" "$1\.1\$"
-    mv "$1.1" "$1.1.jsonl"
-    strayspan_use "$1.1.jsonl"
+    assert_equal "$(cat my.jsonl)" mine
+    rm my.jsonl
+    assert_regex "$stderr" 'my\.jsonl\.1$'
+    mv my.jsonl.1 my.1.jsonl
+    strayspan_use my.1.jsonl
     assert_violation exit-without-enter --only
 }
 
-@test "a file that is there already is left as it was" {
-    echo mine >my.txt
-    by_hand log_path=my.txt "$c/exit_without_enter"
-    assert_log_beside my.txt
-    assert_equal "$(cat my.txt)" mine
-}
-
-@test "no log is written through a symbolic link" {
+@test "no log is written through a symbolic link: the lines go to stderr" {
     echo mine >target
     ln -s target link
     ln -s nowhere dangling
     for link in link dangling; do
         by_hand log_path=$link "$c/exit_without_enter"
-        assert_log_beside $link
+        assert_success
+        assert_output done
+        assert_regex "$stderr" "strayspan: [^ ]*$link"
+        assert_violation_on_stderr exit-without-enter --only
         assert_equal "$(cat target)" mine
-        [ ! -e nowhere ]
     done
+    assert_equal "$(ls)" $'dangling\nlink\ntarget'
 }
 
-@test "no log is written to a pipe or a folder" {
+@test "no log is written to a pipe, a folder or a device: the lines go to stderr" {
     mkfifo pipe
     mkdir folder
-    for path in pipe folder; do
+    for path in pipe folder /dev/null; do
         by_hand "log_path=$path" "$c/exit_without_enter"
-        assert_log_beside $path
+        assert_success
+        assert_output done
+        assert_regex "$stderr" "strayspan: [^ ]*$path"
+        assert_violation_on_stderr exit-without-enter --only
     done
-    assert_equal "$(ls folder)" ""
+    assert_equal "$(find . | sort)" $'.\n./folder\n./pipe'
+    [ ! -e /dev/null.1 ]
 }
 
 @test "a missing folder is named, and the lines go to stderr" {
