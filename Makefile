@@ -19,7 +19,7 @@ warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes $(WERROR)
 # Vectors would read in one what was just written in two, and stall on it, at each enter and exit.
 shim_cflags = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector \
 	-U_FORTIFY_SOURCE -fasynchronous-unwind-tables -fno-strict-aliasing -fno-tree-vectorize \
-	-fno-tree-slp-vectorize -D_GNU_SOURCE \
+	-fno-tree-slp-vectorize -fno-builtin-bcmp -D_GNU_SOURCE \
 	-Wframe-larger-than=1024 $(warnings)
 shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
 	-Wl,-z,noexecstack -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \

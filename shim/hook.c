@@ -102,9 +102,19 @@ static bool protection_of(uintptr_t start, uintptr_t end, int *protection)
 static void store_slots(const struct ss_table_found *found, uint32_t number)
 {
     struct ss_table *table = &ss_hook_tables[number];
+    if (number == atomic_load(&count)) {
+        *table = (struct ss_table){.module = found->module,
+                                   .address = found->address,
+                                   .size = ((const uintptr_t *)found->address)[1],
+                                   .layout = found->layout,
+                                   .no_subscriber = found->no_subscriber,
+                                   .type = found->type};
+        found->module->tables_hooked++;
+    }
     for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
         table->originals[method] = atomic_load(slot_of(found, method));
-    atomic_store_explicit(&count, number + 1, memory_order_release);
+    if (number == atomic_load(&count))
+        atomic_store_explicit(&count, number + 1, memory_order_release);
     for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
         if (!found->no_subscriber || methods[method].of_no_subscriber)
             atomic_store_explicit(slot_of(found, method),
@@ -112,10 +122,21 @@ static void store_slots(const struct ss_table_found *found, uint32_t number)
                                   memory_order_release);
 }
 
+/* The number of a table: a new one, or its own where its module was unloaded and came back to its place.
+ * What still uses the number then means the same table. */
+static uint32_t number_for(const struct ss_table_found *found)
+{
+    uint32_t end = atomic_load(&count), number = 0;
+    while (number < end && (ss_hook_tables[number].address != found->address ||
+                            ss_hook_tables[number].module != found->module))
+        number++;
+    return number;
+}
+
 /* Why a table stays as it is, or NULL once it is patched. */
 static const char *patch(const struct ss_table_found *found)
 {
-    uint32_t number = atomic_load(&count);
+    uint32_t number = number_for(found);
     if (ss_start_is_own_code((uintptr_t)atomic_load(slot_of(found, SS_METHOD_TRY_CLOSE))))
         return NULL;
     if (number == SS_TABLES_MAX) {
@@ -134,16 +155,9 @@ static const char *patch(const struct ss_table_found *found)
     if (!writable && ss_sys_protect(start, end - start, PROT_READ | PROT_WRITE) != 0)
         return "its page cannot be made writable";
 
-    ss_hook_tables[number] = (struct ss_table){.module = found->module,
-                                               .address = found->address,
-                                               .size = ((const uintptr_t *)found->address)[1],
-                                               .layout = found->layout,
-                                               .no_subscriber = found->no_subscriber,
-                                               .type = found->type};
     store_slots(found, number);
     if (!writable)
         (void)ss_sys_protect(start, end - start, protection);
-    found->module->tables_hooked++;
     return NULL;
 }
 

@@ -216,6 +216,8 @@ __attribute__((destructor)) static void finish(void)
      * nothing. */
     if (!atomic_load(&ss_start_active) || ss_sys_getpid() != atomic_load(&ss_own_pid))
         return;
+    /* Call sites are counted where their modules still are. */
+    ss_modules_update();
     struct ss_thread *thread = ss_begin();
     /* exit in a signal handler that came while we were inside: what we hold is not given back. */
     if (!thread && ss_self != &ss_thread_gone)
