@@ -205,7 +205,7 @@ void ss_say(int level, const char *piece, ...)
     if (level == 0 && !ss_options.help && atomic_fetch_add(&said, 1) >= LINES)
         return;
 
-    char buffer[768];
+    char buffer[512];
     struct ss_line line = {buffer, sizeof buffer - 1, 0, false};
     ss_puts(&line, "strayspan: ");
     va_list pieces;

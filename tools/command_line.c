@@ -24,7 +24,7 @@ void ss_print_usage(FILE *out, const struct ss_usage *usage)
         fprintf(out, "\n%s\n", usage->notes);
 }
 
-_Noreturn void ss_usage_error(const struct ss_usage *usage, const char *format, ...)
+void ss_usage_error(const struct ss_usage *usage, const char *format, ...)
 {
     char *problem = NULL;
     va_list list;

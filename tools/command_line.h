@@ -31,7 +31,7 @@ int ss_next_flag(const struct ss_usage *usage, int argc, char **argv, bool stop_
 void ss_print_usage(FILE *out, const struct ss_usage *usage);
 
 /* Says what is wrong, how to get help, and exits with the usage's error status. */
-_Noreturn void ss_usage_error(const struct ss_usage *usage, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void ss_usage_error(const struct ss_usage *usage, const char *format, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
 
 #endif

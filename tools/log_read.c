@@ -309,7 +309,6 @@ static void read_process(struct reader *reader, struct run *run, const json_t *r
     run->program_path = text_of(record, "exe");
     run->program_build_id = text_of(record, "build_id");
     run->process->program = run->program_path;
-    run->process->ppid = integer_of(record, "ppid", 0);
     run->process->time = time_of(record, "time");
 }
 
@@ -361,7 +360,6 @@ static void read_summary(struct reader *reader, struct run *run, const json_t *r
     const json_t *spans = json_object_get(record, "spans");
     const json_t *rules = json_object_get(record, "rules");
     run->process->summary = true;
-    run->process->created = count_of(spans, "created");
     seen->created += count_of(spans, "created");
     seen->entered += count_of(spans, "entered");
     seen->exited += count_of(spans, "exited");
@@ -379,8 +377,10 @@ static void read_summary(struct reader *reader, struct run *run, const json_t *r
     }
     const char *code;
     json_t *rule;
-    json_object_foreach((json_t *)rules, code, rule) seen->suppressed +=
-        count_of(rule, "suppressed");
+    json_object_foreach((json_t *)rules, code, rule)
+    {
+        seen->suppressed += count_of(rule, "suppressed");
+    }
     add_not_judged(seen, run, json_object_get(record, "not_judged"));
     count_violations(run, rules);
 }

@@ -131,7 +131,10 @@ static json_t *fields_value(json_t *fields, bool with_values)
         return fields ? json_incref(fields) : json_object();
     json_t *names = json_array(), *value;
     const char *key;
-    json_object_foreach(fields, key, value) json_array_append_new(names, text_value(key));
+    json_object_foreach(fields, key, value)
+    {
+        json_array_append_new(names, text_value(key));
+    }
     return names;
 }
 

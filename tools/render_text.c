@@ -210,7 +210,7 @@ static void print_story(FILE *out, const struct ss_violation *violation)
         return;
 
     /* One column for each thread, in order of appearance. */
-    int64_t serials[SS_SITE_COUNT];
+    int64_t serials[SS_SITE_COUNT] = {0};
     size_t columns = 0, widths[SS_SITE_COUNT] = {0}, text_widths[SS_SITE_COUNT] = {0};
     for (size_t i = 0; i < story.count; i++) {
         size_t column = 0;
@@ -342,7 +342,7 @@ static void print_stacks(FILE *out, const struct ss_violation *violation, bool a
 static void print_thread_origins(FILE *out, const struct ss_violation *violation,
                                  const struct ss_frame *said)
 {
-    int64_t done[SS_SITE_COUNT];
+    int64_t done[SS_SITE_COUNT] = {0};
     size_t count = 0;
     for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
         const struct ss_site *site = &violation->sites[kind];

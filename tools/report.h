@@ -173,10 +173,9 @@ struct ss_violation {
 struct ss_process {
     struct ss_process *next;
     const char *run, *program, *file;
-    int64_t pid, ppid, time;
+    int64_t pid, time;
     bool summary;
-    uint64_t hooked;  /* tables, over its modules */
-    uint64_t created; /* spans, by its summary */
+    uint64_t hooked; /* tables, over its modules */
 };
 
 struct ss_level_counts {

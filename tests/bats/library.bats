@@ -39,6 +39,18 @@ assert_fails() {
     assert_fails assert_coverage
 }
 
+@test "the shared object is that which is installed with the command; without one a run fails" {
+    local installed=$BATS_TEST_TMPDIR/installed
+    mkdir -p "$installed/bin" "$installed/lib/strayspan"
+    cp "$STRAYSPAN" "$installed/bin"
+    cp "$STRAYSPAN_SHIM" "$installed/lib/strayspan"
+    unset STRAYSPAN STRAYSPAN_SHIM
+    PATH=$installed/bin:$PATH strayspan_run "$c/foreign_thread_exit"
+    assert_violation foreign-thread-exit --only
+    rm "$installed/lib/strayspan/libstrayspan.so"
+    PATH=$installed/bin:$PATH assert_fails strayspan_run "$c/foreign_thread_exit"
+}
+
 @test "a failed assertion prints the report" {
     strayspan_run "$c/foreign_thread_exit"
     run assert_no_violations

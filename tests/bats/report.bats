@@ -98,12 +98,21 @@ line_of() {
         assert_equal "$status" 2
         assert_regex "$stderr" "^strayspan: .*$path"
     done
-    if [ "$(id -u)" != 0 ]; then
-        make_log
-        chmod 0 log.jsonl
-        report log.jsonl
-        assert_equal "$status" 2
-    fi
+}
+
+@test "a log that may not be read is named: 2" {
+    local as_other=() folder
+    # Root may read everything; and nobody may look into the test's folder.
+    [ "$(id -u)" != 0 ] || as_other=(setpriv --reuid=65534 --clear-groups)
+    folder=$(mktemp -d)
+    make_log
+    cp "$STRAYSPAN" log.jsonl "$folder"
+    chmod 0 "$folder/log.jsonl"
+    chmod 755 "$folder"
+    run --separate-stderr "${as_other[@]}" "$folder/strayspan" report "$folder/log.jsonl"
+    rm -r "$folder"
+    assert_equal "$status" 2
+    assert_regex "$stderr" "^strayspan: .*log\\.jsonl.*(denied|permission)"
 }
 
 @test "one bad log beside a good one: the good one is reported, and the status is 2" {

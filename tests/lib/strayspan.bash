@@ -25,8 +25,8 @@
 #
 # A failed assertion prints the report. Environment:
 #
-#   STRAYSPAN_SHIM      the shared object (libstrayspan.so where the loader looks for it)
 #   STRAYSPAN           the command (strayspan)
+#   STRAYSPAN_SHIM      the shared object (that which is installed with the command)
 #   STRAYSPAN_TIMEOUT   seconds that a program may take (120)
 
 bats_require_minimum_version 1.5.0
@@ -37,9 +37,12 @@ strayspan_run() {
         options=:$2
         shift 2
     fi
+    local shim=${STRAYSPAN_SHIM-}
+    [ "$shim" ] || shim=$(dirname "$(command -v "${STRAYSPAN:-strayspan}")")/../lib/strayspan/libstrayspan.so
+    [ -r "$shim" ] || fail "no shared object to preload: $shim" || return
     strayspan_dir=$(mktemp -d "$BATS_TEST_TMPDIR/strayspan.XXXXXX")
     run --separate-stderr timeout "${STRAYSPAN_TIMEOUT:-120}" \
-        env LD_PRELOAD="${STRAYSPAN_SHIM:-libstrayspan.so}${LD_PRELOAD:+:$LD_PRELOAD}" \
+        env LD_PRELOAD="$shim${LD_PRELOAD:+:$LD_PRELOAD}" \
         STRAYSPAN_OPTIONS="log_path=\"$strayspan_dir/%e.%p.%t.jsonl\"$options" "$@"
     strayspan_use_folder "$strayspan_dir"
 }
