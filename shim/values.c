@@ -191,8 +191,9 @@ static void visit_bool(struct visitor *visitor, const void *field, uint8_t value
         ss_puts(line, value ? "true" : "false");
 }
 
-/* A string may be anywhere. It is one, unless a build flag of the program's has given its visitors
- * more methods than they have elsewhere (tracing_unstable): so the pointer is looked at first. */
+/* A string may be anywhere. It is one, unless the program was built with tracing_unstable, whose
+ * visitors have one more method before all others: what is said of such a program's values may be
+ * wrong, but nothing is read that cannot be. */
 static bool is_text(const struct stack *stack, uintptr_t address, uintptr_t length)
 {
     if (length > SIZE_MAX / 2 || address < PAGE)
@@ -222,13 +223,15 @@ static void visit_str(struct visitor *visitor, const void *field, const char *te
     ss_put_json(line, shown, cut + sizeof ellipsis - 1);
 }
 
-/* Bytes, errors and what has Debug alone, in the order of the program's tracing-core. */
+/* Bytes, errors and what has Debug alone, in the order of the program's tracing-core; and with
+ * tracing_unstable, strings. */
 static void visit_other(struct visitor *visitor)
 {
     visitor->visited = true;
 }
 
-/* The visitor table of tracing-core 0.1.28 and later. */
+/* The visitor table from tracing-core 0.1.28 on: the version that gave the subscriber's table
+ * SS_LAYOUT_15 (read in every tag from 0.1.20 to 0.1.36). */
 static const struct visit_table {
     void (*drop)(void *);
     size_t size, align;
@@ -239,7 +242,7 @@ static const struct visit_table {
     void (*u128)(struct visitor *, const void *, uint64_t, uint64_t);
     void (*boolean)(struct visitor *, const void *, uint8_t);
     void (*str)(struct visitor *, const void *, const char *, size_t);
-    void (*others[3])(struct visitor *);
+    void (*others[4])(struct visitor *);
 } visit_table = {
     NULL,
     sizeof(struct visitor),
@@ -251,7 +254,7 @@ static const struct visit_table {
     visit_u128,
     visit_bool,
     visit_str,
-    {visit_other, visit_other, visit_other},
+    {visit_other, visit_other, visit_other, visit_other},
 };
 
 /* ---- the ValueSet

@@ -57,6 +57,11 @@ unit_flags_state = -fno-strict-aliasing -ftls-model=initial-exec
 unit_state_tsan = $(unit_state)
 unit_flags_state_tsan = $(unit_flags_state) -fsanitize=thread -Wno-tsan
 
+unit_tools_names = $(addprefix tools/,demangle.c text.c)
+unit_flags_tools_names = -liberty
+unit_tools_report = $(addprefix tools/,model.c log_read.c symbolize.c demangle.c frames.c defects.c text.c)
+unit_flags_tools_report = -ldw -lelf -ljansson -liberty
+
 unit-tests: $(unit_tests)
 
 .SECONDEXPANSION:

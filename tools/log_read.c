@@ -163,7 +163,6 @@ static void fill_violation(struct ss_violation *violation, const struct run *run
     violation->severity = severity_of(text_of(record, "severity"));
     violation->fingerprint = text_of(record, "fingerprint");
     violation->group = text_of(record, "group");
-    violation->run = run->process->run;
     violation->program = run->process->program;
     violation->pid = integer_of(record, "pid", 0);
     violation->time = time_of(record, "time");

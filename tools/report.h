@@ -147,7 +147,6 @@ struct ss_violation {
     int rule; /* row; -1: a rule of another version */
     enum ss_severity severity;
     const char *fingerprint, *group, *key;
-    const char *run; /* where it was first seen */
     const char *program;
     int64_t pid, time;
     uint64_t times, processes;

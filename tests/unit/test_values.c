@@ -297,7 +297,7 @@ struct visit_table {
     void (*u128)(void *, const void *, unsigned __int128);
     void (*boolean)(void *, const void *, bool);
     void (*str)(void *, const void *, const char *, size_t);
-    void (*others[3])(void *, const void *, const void *, const void *);
+    void (*others[4])(void *, const void *, const void *, const void *);
 };
 
 typedef void record_fn(const void *, const void *, void *, const struct visit_table *);
@@ -353,7 +353,7 @@ static void record_str(const void *self, const void *field, void *visitor,
 static void record_other(const void *self, const void *field, void *visitor,
                          const struct visit_table *table)
 {
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         table->others[i](visitor, field, self, self);
 }
 

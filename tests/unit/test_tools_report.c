@@ -260,7 +260,7 @@ static void test_places(void)
         {"/elsewhere/app/src/main.rs", "/elsewhere/app/src/main.rs:7", NULL, NULL},
         {"src/main.rs", "src/main.rs:7", NULL, NULL},
         {"./src/main.rs", "src/main.rs:7", NULL, NULL},
-        {"/work/my-app-1.2/src/main.rs", "/work/my-app-1.2/src/main.rs:7", NULL, NULL},
+        {"/srv/my-app-1.2/src/main.rs", "/srv/my-app-1.2/src/main.rs:7", NULL, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *crate = NULL, *version = NULL;

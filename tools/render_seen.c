@@ -1,0 +1,150 @@
+/* The last lines of every report for a person: what was seen, and what was not. Called by
+ * render_text.c and run.c. */
+#include "report.h"
+
+#include <string.h>
+
+#include "text.h"
+
+static const char *clean(const char *text)
+{
+    return ss_text_clean(text);
+}
+
+/* `filtered 12 (DEBUG 10, TRACE 2)`; NULL where there are none. */
+static const char *level_counts(const struct ss_report *report, const char *what, size_t offset)
+{
+    uint64_t total = 0;
+    char *list = NULL;
+    for (int level = SS_LEVELS - 1; level >= 0; level--) {
+        uint64_t count =
+            *(const uint64_t *)((const char *)&report->seen.call_sites[level] + offset);
+        total += count;
+        if (count)
+            list = list ? ss_text("%s, %llu %s", list, (unsigned long long)count,
+                                  ss_level_names[level])
+                        : ss_text("%llu %s", (unsigned long long)count, ss_level_names[level]);
+    }
+    return total ? ss_text("%llu %s (%s)", (unsigned long long)total, what, list) : NULL;
+}
+
+static void print_hooked(FILE *out, const struct ss_report *report)
+{
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next) {
+        if (!binary->subscribers && !binary->unhooked)
+            continue;
+        const char *slash = strrchr(binary->path, '/');
+        fprintf(out, "         %s: %s", clean(slash ? slash + 1 : binary->path),
+                ss_text("%s hooked by %s", ss_count_text(binary->subscribers, "subscriber table"),
+                        binary->evidence ? clean(binary->evidence) : "?"));
+        if (binary->tracing_core)
+            fprintf(out, ", tracing-core %s", clean(binary->tracing_core));
+        if (binary->tracing_subscriber)
+            fprintf(out, ", tracing-subscriber %s", clean(binary->tracing_subscriber));
+        if (binary->unhooked)
+            fprintf(out, "; %s could NOT be hooked (strayspan run --options verbosity=2 says why)",
+                    ss_count_text(binary->unhooked, "table"));
+        putc('\n', out);
+    }
+}
+
+static void print_unseen(FILE *out, const struct ss_report *report)
+{
+    const struct ss_seen *seen = &report->seen;
+    const char *filtered =
+        level_counts(report, "filtered out", offsetof(struct ss_level_counts, filtered));
+    const char *unreached =
+        level_counts(report, "never reached", offsetof(struct ss_level_counts, unreached));
+    if (filtered || unreached)
+        fprintf(out, "unseen:  call sites of spans: %s%s%s%s\n", filtered ? filtered : "",
+                filtered && unreached ? ", " : "", unreached ? unreached : "",
+                filtered ? ": RUST_LOG=trace would check more" : "");
+    if (seen->not_judged) {
+        char *list = NULL;
+        for (size_t i = 0; i < sizeof seen->reasons / sizeof seen->reasons[0]; i++)
+            if (seen->reasons[i].reason)
+                list = ss_text("%s%s%s %llu", list ? list : "", list ? ", " : "",
+                               clean(seen->reasons[i].reason),
+                               (unsigned long long)seen->reasons[i].count);
+        fprintf(out, "unseen:  %s not judged%s%s%s\n", ss_count_text(seen->not_judged, "event"),
+                list ? " (" : "", list ? list : "", list ? ")" : "");
+    }
+    for (size_t i = 0; i < seen->not_judged_instance_count; i++) {
+        const char *type = ss_short_type(seen->not_judged_instances[i].type);
+        fprintf(out, "unseen:  a subscriber that gives one id to several spans is not judged: %s\n",
+                type ? clean(type) : "(type not known)");
+    }
+    if (seen->table_limit)
+        fprintf(out, "unseen:  %s beyond the limit are not hooked\n",
+                ss_count_text(seen->table_limit, "subscriber table"));
+    if (seen->suppressed)
+        fprintf(out, "unseen:  %s suppressed\n", ss_count_text(seen->suppressed, "violation"));
+}
+
+/* Whether an image has no summary and did not make room for another one by exec. */
+static bool is_unfinished(const struct ss_report *report, const struct ss_process *process)
+{
+    for (const struct ss_process *other = report->processes; other; other = other->next)
+        if (other->pid == process->pid && other->time > process->time)
+            return false;
+    return !process->summary;
+}
+
+static void print_without_summary(FILE *out, const struct ss_report *report)
+{
+    const char *told[8];
+    size_t count = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next) {
+        const char *program = process->program ? process->program : "a process";
+        const char *slash = strrchr(program, '/');
+        bool known = !is_unfinished(report, process);
+        for (size_t i = 0; i < count; i++)
+            known |= strcmp(told[i], program) == 0;
+        if (known || count == sizeof told / sizeof told[0])
+            continue;
+        told[count++] = program;
+        uint64_t others = 0;
+        for (const struct ss_process *other = process->next; other; other = other->next)
+            others += is_unfinished(report, other) && other->program &&
+                      strcmp(other->program, program) == 0;
+        fprintf(out,
+                "unseen:  %s, pid %lld%s: no counts: ended by a signal, _exit or exec, or still "
+                "running; what was logged is told\n",
+                clean(slash ? slash + 1 : program), (long long)process->pid,
+                others ? ss_text(" and %s", ss_count_text(others, "other process")) : "");
+    }
+}
+
+void ss_render_seen(FILE *out, const struct ss_report *report)
+{
+    const struct ss_seen *seen = &report->seen;
+    uint64_t processes = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next)
+        processes++;
+    fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s, %s, %s on %s, %s%s\n",
+            ss_count_text(processes, "process"), ss_count_text(seen->created, "span"),
+            ss_count_text(seen->entered, "enter"), ss_count_text(seen->threads, "thread"),
+            ss_count_text(seen->instances, "subscriber"),
+            seen->lookups ? ss_text(", %s", ss_count_text(seen->lookups, "look-up")) : "");
+    print_hooked(out, report);
+    print_unseen(out, report);
+    print_without_summary(out, report);
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next)
+        if (binary->problem && binary->path[0] == '/')
+            fprintf(out, "note:    %s: %s\n", clean(binary->path), clean(binary->problem));
+    for (const struct ss_problem *problem = report->problems; problem; problem = problem->next)
+        fprintf(out, SS_YELLOW "problem:" SS_PLAIN " %s: %s\n", clean(problem->file),
+                ss_text_clean_to(problem->message, 400));
+    if (report->logs)
+        fprintf(out, "logs:    %s\n", clean(report->logs));
+}
+
+void ss_render_clean(FILE *out, const struct ss_report *report)
+{
+    const struct ss_seen *seen = &report->seen;
+    fprintf(out, SS_GREEN "strayspan: nothing strayed" SS_PLAIN ": %s and %s on %s, %s\n",
+            ss_count_text(seen->created, "span"), ss_count_text(seen->entered, "enter"),
+            ss_count_text(seen->threads, "thread"), ss_count_text(seen->instances, "subscriber"));
+    print_unseen(out, report);
+    print_without_summary(out, report);
+}

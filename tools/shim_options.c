@@ -1,0 +1,152 @@
+/* The options of the library in the program, as the command hands them on: checked against the
+ * shared table, described from it, and put together for the environment. Called by run.c. */
+#include "shim_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../shim/option_table.h"
+#include "report.h"
+#include "text.h"
+
+static const struct shim_option {
+    const char *name, *type, *arg, *initial, *help;
+} shim_options[] = {
+#define X(name, type, initial, arg, help) {#name, #type, arg, initial, help},
+    SS_OPTIONS(X)
+#undef X
+};
+
+enum { SHIM_OPTION_COUNT = sizeof shim_options / sizeof shim_options[0] };
+
+const char *ss_shim_options_help(void)
+{
+    const char *text =
+        "Options for the library (--options, " SS_OPTIONS_VARIABLE "), KEY=VALUE:KEY=VALUE:\n";
+    for (size_t i = 0; i < SHIM_OPTION_COUNT; i++) {
+        const struct shim_option *option = &shim_options[i];
+        if (strcmp(option->name, "log_path") == 0)
+            continue; /* --log-dir */
+        const char *head =
+            ss_text("%s=%s", option->name, strcmp(option->type, "BOOL") == 0 ? "0|1" : option->arg);
+        text = ss_text("%s  %-41s %s%s%s%s\n", text, head, option->help,
+                       *option->initial ? " (" : "", option->initial, *option->initial ? ")" : "");
+    }
+    return ss_text(
+        "%s\nexit status: the program's own, 128+N for signal N; 66 when it was 0 and there "
+        "is an error;\n125 strayspan failed, 126 not executable, 127 not found.",
+        text);
+}
+
+static bool is_word_of(const char *words, const char *value, size_t length)
+{
+    for (const char *at = words; *at;) {
+        size_t word = strcspn(at, "|");
+        if (word == length && strncmp(at, value, length) == 0)
+            return true;
+        at += word + (at[word] == '|');
+    }
+    return false;
+}
+
+/* Whether every part of a rules value is +RULE, -RULE or RULE=severity. */
+static bool are_rules(const char *text)
+{
+    static const char *const severities[] = SS_SEVERITY_NAMES;
+    while (*text) {
+        char *part = ss_text_copy(text, strcspn(text, ","));
+        char *equal = strchr(part, '=');
+        text += strlen(part);
+        text += *text == ',';
+        bool good = *part == '+' || *part == '-';
+        if (equal)
+            *equal = 0;
+        for (unsigned i = 0; equal && !good && i < SS_SEVERITY_COUNT; i++)
+            good = strcmp(equal + 1, severities[i]) == 0;
+        if (*part && (!good || ss_rule_of(part + (equal ? 0 : 1)) < 0))
+            return false;
+    }
+    return true;
+}
+
+static void check_option(const struct ss_usage *usage, const char *name, size_t name_length,
+                         const char *value, size_t length)
+{
+    const struct shim_option *option = NULL;
+    for (size_t i = 0; i < SHIM_OPTION_COUNT && !option; i++)
+        if (strlen(shim_options[i].name) == name_length &&
+            strncmp(shim_options[i].name, name, name_length) == 0)
+            option = &shim_options[i];
+    if (!option)
+        ss_usage_error(usage, "option `--options`: unknown option `%.*s`", (int)name_length, name);
+    if (strcmp(option->name, "log_path") == 0)
+        ss_usage_error(usage, "option `--options`: log_path is `--log-dir` here");
+    char *text = ss_text_copy(value, length), *end = NULL;
+    bool good = true;
+    const char *wanted = option->arg;
+    if (strcmp(option->type, "BOOL") == 0) {
+        good = is_word_of(wanted = "0|1", text, length);
+    } else if (strcmp(option->type, "ENUM") == 0) {
+        good = is_word_of(option->arg, text, length);
+    } else if (strcmp(option->type, "INT") == 0) {
+        long least = strtol(option->arg, NULL, 10), number = strtol(text, &end, 10);
+        long most = strtol(strstr(option->arg, "..") + 2, NULL, 10);
+        good = length && !*end && number >= least && number <= most;
+    } else if (strcmp(option->type, "RULES") == 0) {
+        good = are_rules(text);
+    }
+    if (!good)
+        ss_usage_error(usage, "option `--options`: %s: bad value `%s`, want %s", option->name, text,
+                       wanted);
+}
+
+void ss_shim_options_check(const struct ss_usage *usage, const char *text)
+{
+    while (*text) {
+        size_t name = strcspn(text, "=:");
+        const char *value = text + name;
+        if (*value == '=') {
+            value++;
+            char quote = *value == '"' || *value == '\'' ? *value : 0;
+            value += quote != 0;
+            char ends[2] = {quote ? quote : ':', 0};
+            size_t length = strcspn(value, ends);
+            check_option(usage, text, name, value, length);
+            text = value + length;
+            text += *text && *text == quote;
+        } else if (name) {
+            ss_usage_error(usage, "option `--options`: `%.*s` has no =value", (int)name, text);
+        }
+        text += *text == ':';
+    }
+}
+
+/* Whether an option of that name is set in options. */
+static bool sets_option(const char *options, const char *name)
+{
+    for (const char *at = options; at && (at = strstr(at, name)); at++)
+        if ((at == options || at[-1] == ':') && at[strlen(name)] == '=')
+            return true;
+    return false;
+}
+
+const char *ss_shim_options_value(const char *directory, const char *token, const char *more)
+{
+    const char *users = getenv(SS_OPTIONS_VARIABLE);
+    if (sets_option(users, "log_path"))
+        fprintf(stderr,
+                "strayspan: log_path in " SS_OPTIONS_VARIABLE " is not used: the logs of a run go "
+                "to %s (--log-dir)\n",
+                ss_text_clean(directory));
+    char quote = strchr(directory, '"') ? '\'' : '"';
+    if (strchr(directory, quote) || strchr(directory, '%')) {
+        fprintf(stderr,
+                "strayspan: %s: a log directory's name can hold no %% and not both quotes\n",
+                ss_text_clean(directory));
+        return NULL;
+    }
+    return ss_text("quiet=1:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+                   users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
+                   quote);
+}
