@@ -71,8 +71,8 @@ lint:
 	shellcheck $(shell_files)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=.cppcheck \
 		--enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ shim tools
-	clang-tidy --quiet $(wildcard shim/*.c) -- $(shim_cflags)
-	clang-tidy --quiet $(wildcard tools/*.c) -- $(tools_cflags)
+	clang-tidy --quiet $(wildcard shim/*.c) -- -std=gnu11 -D_GNU_SOURCE
+	clang-tidy --quiet $(wildcard tools/*.c) -- -std=gnu11 -D_GNU_SOURCE
 
 clean:
 	rm -rf $(BUILD)

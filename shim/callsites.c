@@ -531,14 +531,6 @@ bool ss_callsite_decode(uintptr_t address, struct ss_metadata *out)
     return true;
 }
 
-/* Whether the kernel can read the page of address: it looks at the new mask before it finds that it
- * has never heard of what to do with it. */
-static bool is_mapped(uintptr_t address)
-{
-    long result = SS_SYSCALL_4(__NR_rt_sigprocmask, ~0L, address & ~(uintptr_t)7, NULL, 8);
-    return result != -14 /* EFAULT */;
-}
-
 /* Whether [address, address + size), size below a page, is on the calling thread's stack. `known`
  * is an address on it that was read. */
 static bool on_stack(uintptr_t address, size_t size, uintptr_t known)
@@ -548,7 +540,7 @@ static bool on_stack(uintptr_t address, size_t size, uintptr_t known)
         return false;
     if (end < known || (end & -(uintptr_t)PAGE) == (known & -(uintptr_t)PAGE))
         return true;
-    return is_mapped(address) && is_mapped(end);
+    return ss_is_mapped(address) && ss_is_mapped(end);
 }
 
 /* Whether a ValueSet for these fields is at address: {ptr, len, fields} in any order, from 0.1.35
@@ -614,7 +606,7 @@ void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out)
 static bool is_still_there(uintptr_t address, uintptr_t *last_page)
 {
     uintptr_t page = address & -(uintptr_t)PAGE;
-    if (page != *last_page && !is_mapped(address))
+    if (page != *last_page && !ss_is_mapped(address))
         return false;
     *last_page = page;
     return true;

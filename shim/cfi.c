@@ -329,8 +329,8 @@ static inline uintptr_t packed_offset(const struct packed *packed)
 static inline uintptr_t packed_save(const struct packed *packed, uint32_t i, uintptr_t cfa,
                                     uintptr_t rbp)
 {
-    intptr_t words = (int8_t)(packed->saves >> 8 * i);
-    return (packed->rule & RULE_FROM_RBP ? rbp : cfa) + (uintptr_t)(words * 8);
+    int8_t words = (int8_t)(packed->saves >> 8 * i);
+    return (packed->rule & RULE_FROM_RBP ? rbp : cfa) + (uintptr_t)((intptr_t)words * 8);
 }
 
 /* ---- walking --------------------------------------------------------------------------------- */

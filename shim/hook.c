@@ -122,8 +122,8 @@ static void store_slots(const struct ss_table_found *found, uint32_t number)
                                   memory_order_release);
 }
 
-/* The number of a table: a new one, or its own where its module was unloaded and came back to its place.
- * What still uses the number then means the same table. */
+/* The number of a table: a new one, or its own where its module was unloaded and came back to its
+ * place. What still uses the number then means the same table. */
 static uint32_t number_for(const struct ss_table_found *found)
 {
     uint32_t end = atomic_load(&count), number = 0;

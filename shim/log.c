@@ -68,7 +68,7 @@ static void put_program(struct ss_line *line)
 {
     const char *slash = strrchr(exe, '/');
     const char *name = slash ? slash + 1 : exe;
-    for (unsigned i = 0; name[i] && i < 64; i++)
+    for (unsigned i = 0; i < 64 && name[i]; i++)
         ss_put(line, (unsigned char)name[i] <= ' ' || name[i] == 0x7f ? "_" : &name[i], 1);
 }
 
@@ -163,14 +163,14 @@ static long create(const char *folder, const char *pattern)
         if (opened != -17)
             break;
         /* Another number helps against a file, not against a link or a device. */
-        struct stat there;
+        struct stat there = {0};
         if (SS_SYSCALL_4(__NR_newfstatat, AT_FDCWD, path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
             (there.st_mode & MODE_FORMAT) != MODE_REGULAR)
             return (there.st_mode & MODE_FORMAT) == MODE_LINK ? -40 : -22;
     }
     if (opened < 0)
         return opened;
-    struct stat now;
+    struct stat now = {0};
     if (ss_sys_fstat((int)opened, &now) < 0 || (now.st_mode & MODE_FORMAT) != MODE_REGULAR) {
         (void)ss_sys_close((int)opened);
         return -22;
@@ -186,7 +186,7 @@ static long create(const char *folder, const char *pattern)
 
 static bool is_log(int fd)
 {
-    struct stat now;
+    struct stat now = {0};
     return ss_sys_fstat(fd, &now) == 0 && now.st_dev == device && now.st_ino == inode;
 }
 
@@ -219,7 +219,7 @@ static long write_line(const struct ss_line *line)
     long fd = obtain(&once);
     if (fd < 0)
         return fd;
-    struct stat before;
+    struct stat before = {0};
     bool known = ss_sys_fstat((int)fd, &before) == 0;
     long written = ss_output_write((int)fd, line->data, line->used);
     if (written >= 0 && written != (long)line->used) {
@@ -315,7 +315,7 @@ static void prepare(void)
 
 void ss_log_start(void)
 {
-    struct new_utsname names;
+    struct new_utsname names = {0};
     process.exe = exe;
     process.host = host;
     process.start = ss_sys_clock(0);

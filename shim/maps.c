@@ -27,7 +27,7 @@ bool ss_mapping_find(uintptr_t address, struct ss_mapping *out)
     long fd = ss_sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    char buffer[512];
+    char buffer[512] = "";
     bool at_line = true, found = false;
     size_t kept = 0;
     for (;;) {
@@ -55,7 +55,6 @@ bool ss_mapping_find(uintptr_t address, struct ss_mapping *out)
                     found = true;
                     goto done;
                 }
-                at_line = false;
             }
             const char *newline = memchr(at, '\n', (size_t)(end - at));
             at_line = newline != NULL;

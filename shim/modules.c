@@ -247,7 +247,7 @@ static const char *path_of(const struct ss_module *m, const char *name, bool pro
         long length = SS_SYSCALL_2(__NR_getcwd, path, sizeof path);
         if (length > 1 && path[0] == '/' && (size_t)length + name_length < sizeof path) {
             path[length - 1] = '/';
-            memcpy(path + length, name, name_length);
+            memcpy(path + length, name, name_length + 1);
             return ss_copy_text(path, (size_t)length + name_length);
         }
     }

@@ -84,7 +84,7 @@ static bool set_rule(struct ss_text text)
 {
     static const char *const severities[] = SS_SEVERITY_NAMES;
     char sign = text.length ? text.data[0] : 0;
-    struct ss_text name = text, severity = {NULL, 0};
+    struct ss_text name, severity = {NULL, 0};
     if (sign == '+' || sign == '-') {
         name = part(text.data + 1, text.data + text.length);
     } else {

@@ -185,7 +185,7 @@ void ss_stderr_remember(void)
 
 bool ss_stderr_write(const char *data, size_t size)
 {
-    struct stat now;
+    struct stat now = {0};
     if (!stderr_then.st_mode || ss_sys_fstat(2, &now) < 0 || now.st_dev != stderr_then.st_dev ||
         now.st_ino != stderr_then.st_ino || now.st_rdev != stderr_then.st_rdev)
         return false;
@@ -210,7 +210,9 @@ void ss_say(int level, const char *piece, ...)
     ss_puts(&line, "strayspan: ");
     va_list pieces;
     va_start(pieces, piece);
-    for (; piece; piece = va_arg(pieces, const char *))
+    /* clang-tidy 14 does not see that va_start has set the list. */
+    for (; piece;
+         piece = va_arg(pieces, const char *)) /* NOLINT(clang-analyzer-valist.Uninitialized) */
         ss_put_plain(&line, piece);
     va_end(pieces);
     line.size++;

@@ -104,6 +104,14 @@ static inline uint64_t ss_sys_clock(int clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Whether the kernel can read the page of address: it looks at the new mask before it finds that it
+ * has never heard of what to do with it. */
+static inline bool ss_is_mapped(uintptr_t address)
+{
+    long result = SS_SYSCALL_4(__NR_rt_sigprocmask, ~0L, address & ~(uintptr_t)7, NULL, 8);
+    return result != -14 /* EFAULT */;
+}
+
 /* Copies size bytes of this process's memory; false where any of them cannot be read. */
 static inline bool ss_read_memory(void *to, uintptr_t from, size_t size)
 {

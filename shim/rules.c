@@ -210,15 +210,28 @@ static void fill_span(struct ss_violation *violation, enum ss_rule rule, struct 
     violation->rule = rule;
     violation->severity = ss_options.severities[rule];
     violation->site = span.span->site;
-    violation->values = span.span->values;
     violation->span_serial = span.serial;
     violation->span_id = span.span->id;
     violation->owner = span.span->instance;
     violation->created = span.span->created;
 }
 
+/* The values that a span has, as a copy: others may close it meanwhile, and its block be another's.
+ */
+static const struct ss_values *copy_values(struct ss_thread *thread, struct ss_span_ref span)
+{
+    const struct ss_values *values = span.span->values;
+    if (!values ||
+        (!thread->shown_values && !(thread->shown_values = ss_alloc(sizeof *thread->shown_values))))
+        return NULL;
+    memcpy(thread->shown_values, values, sizeof *values);
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load(&span.span->serial) == span.serial ? thread->shown_values : NULL;
+}
+
 /* Counts, writes, says and acts. The moments that are now have a caller and no stack yet. */
-static void report(struct ss_thread *thread, struct ss_violation *violation)
+static void report(struct ss_thread *thread, struct ss_span_ref span,
+                   struct ss_violation *violation)
 {
     violation->count = count_breach(violation);
     if (violation->count > (uint64_t)ss_options.repeat)
@@ -235,6 +248,7 @@ static void report(struct ss_thread *thread, struct ss_violation *violation)
             now[i]->stack = ss_stack_from(stack, now[i]->caller);
         }
     violation->time = time;
+    violation->values = copy_values(thread, span);
     if (thread->lookup && thread->lookup->span_serial == violation->span_serial)
         violation->lookup = thread->lookup;
     ss_log_violation(violation);
@@ -258,7 +272,7 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     fill_span(&violation, rule, span);
     violation.entered = entered;
     violation.exited.caller = call->caller;
-    report(thread, &violation);
+    report(thread, span, &violation);
 }
 
 /* Whether the frame that put the mark on is still there: on this stack, above us, and its return
@@ -312,7 +326,7 @@ void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
         violation.entered = mark->entered;
         violation.exited.caller = mark->caller;
     }
-    report(thread, &violation);
+    report(thread, span, &violation);
 }
 
 void ss_judge_annotated_close(struct ss_thread *thread, const struct ss_call *call,
@@ -327,5 +341,5 @@ void ss_judge_annotated_close(struct ss_thread *thread, const struct ss_call *ca
     violation.has_called = true;
     violation.closing_id = span.span->id;
     violation.closed.caller = call->caller;
-    report(thread, &violation);
+    report(thread, span, &violation);
 }

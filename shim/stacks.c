@@ -132,7 +132,7 @@ static uint32_t intern(const struct ss_stack_frame *frames, uint32_t count)
 
 static uint32_t walk(struct ss_thread *thread, struct scratch *scratch)
 {
-    struct ss_registers here;
+    struct ss_registers here = {0};
     uintptr_t low, high;
     ss_registers_here(&here);
     if (!ss_thread_stack(thread, here.rsp, &low, &high))

@@ -335,6 +335,7 @@ struct ss_thread {
     uintptr_t stack_low, stack_high;
     struct ss_claim *claims; /* under the state lock */
     struct ss_lookup *lookup;
+    struct ss_values *shown_values; /* the copy that a violation of this thread's shows */
     struct ss_thread_facts facts;
     _Atomic uint64_t unjudged[SS_UNJUDGED_COUNT];
     struct ss_thread *next;

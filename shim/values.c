@@ -115,14 +115,6 @@ static bool readable(const struct stack *stack, uintptr_t address, size_t count)
            (on_stack(stack, address, count * WORD) || in_module(address, count * WORD));
 }
 
-/* Whether the kernel can read the page of address: it looks at the new mask before it finds that it
- * has never heard of what to do with it. */
-static bool is_mapped(uintptr_t address)
-{
-    long result = SS_SYSCALL_4(__NR_rt_sigprocmask, ~0L, address & ~(uintptr_t)7, NULL, 8);
-    return result != -14 /* EFAULT */;
-}
-
 /* ---- the visitor
  * ---------------------------------------------------------------------------------- */
 
@@ -200,7 +192,7 @@ static bool is_text(const struct stack *stack, uintptr_t address, uintptr_t leng
         return length == 0;
     size_t read = length <= TEXT_SHOWN ? length : TEXT_SHOWN + 1;
     return read == 0 || on_stack(stack, address, read) || in_module(address, read) ||
-           (is_mapped(address) && is_mapped(address + read - 1));
+           (ss_is_mapped(address) && ss_is_mapped(address + read - 1));
 }
 
 static void visit_str(struct visitor *visitor, const void *field, const char *text, size_t length)

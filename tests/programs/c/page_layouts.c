@@ -2,6 +2,7 @@
  * protection the link gives it (tests.mk links this in four ways). A span of it is exited on
  * another thread. Prints the protection of the table's page, before and after. */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,7 @@ METHOD(drop_span, "9drop_span", void, void *self, uint64_t id)
 METHOD(try_close, "9try_close", _Bool, void *self, uint64_t id)
 {
     seen ^= (uintptr_t)self + 13 + id;
-    return 1;
+    return true;
 }
 METHOD(current_span, "12current_span", void, void *self)
 {
