@@ -64,11 +64,12 @@ without_descriptors() {
 # ---- the Rust samples ----------------------------------------------------------------------------------
 
 # Prints NAME, RULE, STATUS and the path of each build that is there, for the rows of programs.tsv with this
-# rule (or `legal`; all without one) and name.
+# rule (or `legal`; all without one) and a name that matches the pattern.
 sample_builds() {
     local name suites rule want suite path
     while IFS=$'\t' read -r name suites rule want _; do
-        { [ "$name" != '#name' ] && [ "$rule" = "${1:-$rule}" ] && [ "$name" = "${2:-$name}" ]; } || continue
+        # shellcheck disable=SC2053 # a pattern
+        [[ $name != '#name' && $rule == "${1:-$rule}" && $name == ${2:-*} ]] || continue
         for path in "$build"/samples/*/*/"$name"; do
             suite=${path#"$build"/samples/}
             case ,$suites, in
@@ -78,11 +79,12 @@ sample_builds() {
     done <"$root/tests/programs/rust/programs.tsv"
 }
 
-# Calls a function with path and wanted status of each build of the samples of a rule, or of one of them.
+# Calls a function with path and wanted status of each build of the samples of a rule, or of those of them
+# whose names match the pattern.
 for_each_build() {
     local check=$1 name rule want path builds
     builds=$(sample_builds "$2" "${3-}")
-    [ -n "$builds" ] || skip "no build of ${3:-the samples}: the crates need a cargo of 1.70 or later"
+    [ -n "$builds" ] || skip "no build of ${3:-the samples}; scripts/samples says why"
     while IFS=$'\t' read -r name rule want path; do
         echo "# build: ${path#"$build"/}"
         "$check" "$path" "$want"
