@@ -84,7 +84,8 @@ struct ss_table_found {
     struct ss_module *module;
     uintptr_t address; /* of word 0, the drop word */
     enum ss_layout layout;
-    bool no_subscriber; /* tracing_core's NoSubscriber */
+    bool no_subscriber;     /* tracing_core's NoSubscriber */
+    bool default_try_close; /* its try_close is the trait's own, which answers false always */
     const char *type;   /* the drop word's symbol, mangled, in our arena; NULL if unknown */
     const char *evidence;
 };

@@ -176,9 +176,11 @@ assert_no_lost_lines() {
 }
 
 @test "a stderr whose reader is gone raises no signal" {
-    by_hand log_path=log.jsonl "$c/broken_stderr" closed "$c/many_misuses" 5
+    by_hand log_path=log.%e.jsonl "$c/broken_stderr" closed "$c/many_misuses" 5
     assert_success
     assert_output done
+    run jq -s 'map(select(.type == "violation")) | length' log.many_misuses.jsonl
+    assert_output 5
     by_hand log_path=stderr "$c/broken_stderr" closed "$c/many_misuses" 5
     assert_success
     assert_output done
@@ -228,10 +230,13 @@ assert_no_lost_lines() {
     assert_violation exit-without-enter --span after
 }
 
-@test "the log is no descriptor below 100, and closes at exec" {
-    by_hand log_path=log.jsonl bash -c 'ls -l /proc/$$/fd; exec ls -l /proc/self/fd'
+@test "the log's descriptor closes at exec" {
+    by_hand log_path=log.jsonl "$c/ends" list
     assert_success
+    assert_output --partial ' 1 -> '
     refute_output --partial log.jsonl
+    strayspan_use log.jsonl
+    assert_violation exit-without-enter --only
 }
 
 @test "each process image that is executed has a log of its own, though the pid stays" {

@@ -103,6 +103,7 @@ assert_same_output() {
     # shellcheck disable=SC2154 # set by run
     bare_status=$status bare_output=$output bare_stderr=$(normalized <<<"$stderr")
     strayspan_run --options quiet=1 "$@"
+    assert_hooked
     assert_equal "$status" "$bare_status"
     assert_equal "$output" "$bare_output"
     assert_equal "$(normalized <<<"$stderr")" "$bare_stderr"

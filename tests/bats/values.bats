@@ -84,6 +84,7 @@ check_same() {
     assert_success
     assert_output "$bare"
     assert_equal "$stderr" ""
+    assert_violation foreign-thread-exit --span all_kinds
 }
 
 @test "reading values changes nothing for the program" {

@@ -25,5 +25,7 @@ int main(int argc, char **argv)
         quick_exit(4);
     if (strcmp(end, "exec") == 0)
         execl("/bin/true", "true", (char *)0);
+    if (strcmp(end, "list") == 0)
+        execl("/bin/ls", "ls", "-l", "/proc/self/fd", (char *)0);
     return 5;
 }
