@@ -22,7 +22,7 @@ shim_cflags = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno
 	-fno-tree-slp-vectorize -fno-builtin-bcmp -D_GNU_SOURCE \
 	-Wframe-larger-than=1024 $(warnings)
 shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete \
-	-Wl,-z,noexecstack -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \
+	-Wl,-z,noexecstack -Wl,-z,initfirst -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \
 	-Wl,--version-script=shim/exports.map
 
 tools_cflags = -std=gnu11 -D_GNU_SOURCE $(warnings)

@@ -6,11 +6,13 @@
 struct ss_lock;
 
 #define SS_LOCKS(X)      \
+    X(ss_starts_lock)    \
     X(ss_hook_lock)      \
     X(ss_instances_lock) \
     X(ss_threads_lock)   \
     X(ss_sites_lock)     \
     X(ss_stacks_lock)    \
+    X(ss_values_lock)    \
     X(ss_rules_lock)     \
     X(ss_log_lock)
 

@@ -36,6 +36,9 @@ SS_HIDDEN void ss_say(int level, const char *piece, ...) __attribute__((sentinel
  * loader. */
 SS_HIDDEN void ss_modules_update(void);
 
+/* In the child of a fork. */
+SS_HIDDEN void ss_modules_forked(void);
+
 /* The loaded module that holds address, or NULL. Lock-free, any context. */
 SS_HIDDEN struct ss_module *ss_module_of(uintptr_t address);
 

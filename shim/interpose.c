@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "fork.h"
 #include "internal.h"
 #include "lock.h"
 #include "log.h"
@@ -145,29 +146,29 @@ struct start {
     struct start *next;
 };
 
-static struct ss_lock starts_lock;
+struct ss_lock ss_starts_lock;
 static struct start *free_starts;
 
 static struct start *take_start(void)
 {
     struct start *start = NULL;
-    if (!ss_lock(&starts_lock))
+    if (!ss_lock(&ss_starts_lock))
         return NULL;
     if (free_starts) {
         start = free_starts;
         free_starts = start->next;
     }
-    ss_unlock(&starts_lock);
+    ss_unlock(&ss_starts_lock);
     return start ? start : ss_alloc(sizeof *start);
 }
 
 static void put_start(struct start *start)
 {
-    if (!ss_lock(&starts_lock))
+    if (!ss_lock(&ss_starts_lock))
         return;
     start->next = free_starts;
     free_starts = start;
-    ss_unlock(&starts_lock);
+    ss_unlock(&ss_starts_lock);
 }
 
 /* The first frame of a watched thread; stays on its stack. */

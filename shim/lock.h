@@ -12,6 +12,8 @@
 
 #include "prim.h"
 
+enum { SS_LOCK_TRIES = 50 };
+
 struct ss_lock {
     _Atomic uint32_t state; /* 0 free, 1 held, 2 held and waited for */
 };
@@ -26,6 +28,14 @@ static inline bool ss_lock(struct ss_lock *lock)
     if (atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
                                                 memory_order_relaxed))
         return true;
+    /* Most are held for a few instructions. */
+    for (unsigned tries = 0; tries < SS_LOCK_TRIES; tries++) {
+        __builtin_ia32_pause();
+        expected = 0;
+        if (atomic_compare_exchange_weak_explicit(&lock->state, &expected, 1, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    }
     if (ss_sys_getpid() != atomic_load_explicit(&ss_own_pid, memory_order_relaxed))
         return false;
     while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
@@ -37,33 +47,6 @@ static inline void ss_unlock(struct ss_lock *lock)
 {
     if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
         (void)SS_SYSCALL_3(__NR_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
-}
-
-/* A lock for a few instructions at a time: cheaper to give back, and a waiter only yields. */
-struct ss_spin {
-    _Atomic uint32_t held;
-};
-
-static inline bool ss_spin_lock(struct ss_spin *spin)
-{
-    enum { TRIES = 100 };
-    for (unsigned tries = 0; atomic_exchange_explicit(&spin->held, 1, memory_order_acquire);
-         tries++) {
-        if (tries < TRIES) {
-            __builtin_ia32_pause();
-            continue;
-        }
-        tries = 0;
-        if (ss_sys_getpid() != atomic_load_explicit(&ss_own_pid, memory_order_relaxed))
-            return false;
-        (void)SS_SYSCALL_0(__NR_sched_yield);
-    }
-    return true;
-}
-
-static inline void ss_spin_unlock(struct ss_spin *spin)
-{
-    atomic_store_explicit(&spin->held, 0, memory_order_release);
 }
 
 #endif

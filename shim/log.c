@@ -37,8 +37,6 @@ static struct ss_record_head head;
 static struct ss_process_facts process;
 static char exe[PATH_SIZE], host[65], directory[PATH_SIZE];
 
-extern char **environ __attribute__((weak));
-
 /* ---- names
  * ---------------------------------------------------------------------------------------- */
 
@@ -269,15 +267,6 @@ static void emit_modules(void)
     }
 }
 
-static const char *environment(const char *name)
-{
-    size_t length = strlen(name);
-    for (char **at = &environ ? environ : NULL; at && *at; at++)
-        if (strncmp(*at, name, length) == 0 && (*at)[length] == '=')
-            return *at + length + 1;
-    return NULL;
-}
-
 static void choose_file(void)
 {
     const char *asked = ss_options.log_path;
@@ -288,7 +277,7 @@ static void choose_file(void)
         state = result == 0 ? TO_FILE : TO_STDERR;
         return;
     }
-    const char *temporary = environment("TMPDIR");
+    const char *temporary = ss_start_environment("TMPDIR");
     if (create(directory, SS_LOG_DEFAULT_NAME) == 0 ||
         create(temporary ? temporary : "/tmp", SS_LOG_DEFAULT_NAME) == 0) {
         state = TO_FILE;

@@ -449,6 +449,9 @@ static void search_tables(struct record *r)
     uint32_t outcome = WORK_DONE;
     if (ss_image_is_relocated(&r->module)) {
         ss_discover(&r->module);
+        /* Now, as the module may be gone when its record is written. */
+        if (r->module.tables_hooked + r->module.tables_unhooked)
+            ss_module_versions(&r->module, r->module.tracing_core, r->module.tracing_subscriber);
     } else {
         atomic_store_explicit(&postponed, true, memory_order_relaxed);
         outcome = WORK_NEW;
@@ -476,6 +479,12 @@ static void each_loaded(void (*what)(struct record *))
         if (atomic_load_explicit(&r->module.loaded, memory_order_relaxed))
             what(r);
     }
+}
+
+void ss_modules_forked(void)
+{
+    /* Not held around the fork: the loader's own lock, which is taken before it, is not either. */
+    atomic_store(&lock.state, 0);
 }
 
 void ss_modules_update(void)

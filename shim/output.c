@@ -183,16 +183,35 @@ void ss_stderr_remember(void)
         stderr_then.st_mode = 0;
 }
 
+/* Writes at most a page, if that does not block. */
+static bool write_ready(int fd, const char *data, size_t size)
+{
+    struct pollfd ready = {fd, POLLOUT, 0};
+    return SS_SYSCALL_3(__NR_poll, &ready, 1, 0) == 1 && (ready.revents & POLLOUT) &&
+           ss_output_write(fd, data, size) == (long)size;
+}
+
 bool ss_stderr_write(const char *data, size_t size)
 {
     struct stat now = {0};
     if (!stderr_then.st_mode || ss_sys_fstat(2, &now) < 0 || now.st_dev != stderr_then.st_dev ||
         now.st_ino != stderr_then.st_ino || now.st_rdev != stderr_then.st_rdev)
         return false;
-    struct pollfd ready = {2, POLLOUT, 0};
-    if (SS_SYSCALL_3(__NR_poll, &ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
+    /* A pipe that is ready takes this much without blocking, and no more is promised. */
+    enum { PIECE = 4096 };
+    static _Atomic bool was_cut;
+    if (atomic_exchange(&was_cut, false) && !write_ready(2, "\n", 1))
         return false;
-    return ss_output_write(2, data, size) == (long)size;
+    while (size) {
+        size_t piece = size < PIECE ? size : PIECE;
+        if (!write_ready(2, data, piece)) {
+            atomic_store(&was_cut, true);
+            return false;
+        }
+        data += piece;
+        size -= piece;
+    }
+    return true;
 }
 
 void ss_say(int level, const char *piece, ...)

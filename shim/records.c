@@ -344,9 +344,6 @@ void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
 void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
                       struct ss_module *module)
 {
-    char core[32] = "", subscriber[32] = "";
-    if (module->tables_hooked + module->tables_unhooked)
-        ss_module_versions(module, core, subscriber);
     open_record(line, head, SS_LOG_MODULE, ss_sys_clock(0));
     key_number(line, "id", module->id);
     key_text(line, "path", module->path);
@@ -356,8 +353,8 @@ void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
     key_number(line, "unhooked", module->tables_unhooked);
     key_text(line, "evidence", module->evidence);
     key_number(line, "call_sites", module->call_sites);
-    key_name(line, "tracing_core", core);
-    key_name(line, "tracing_subscriber", subscriber);
+    key_name(line, "tracing_core", module->tracing_core);
+    key_name(line, "tracing_subscriber", module->tracing_subscriber);
     close_record(line);
 }
 

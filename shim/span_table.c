@@ -24,7 +24,7 @@ struct slots {
 };
 
 static struct shard {
-    struct ss_spin lock;
+    struct ss_lock lock;
     uint32_t taken; /* slots that are not empty */
     uint64_t made;
     struct slots *_Atomic slots;
@@ -84,10 +84,10 @@ struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id)
     const struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_acquire);
     if (!slots || search(slots, hashed, instance, id, &found) >= 0)
         return found;
-    if (ss_spin_lock(&shard->lock)) {
+    if (ss_lock(&shard->lock)) {
         slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
         (void)search(slots, hashed, instance, id, &found);
-        ss_spin_unlock(&shard->lock);
+        ss_unlock(&shard->lock);
     }
     return found;
 }
@@ -216,10 +216,10 @@ struct ss_span_ref ss_span_add(const struct ss_span *model, bool *duplicate)
     uint64_t hashed = hash(model->instance, model->id);
     struct shard *shard = shard_of(hashed);
     *duplicate = false;
-    if (!ss_spin_lock(&shard->lock))
+    if (!ss_lock(&shard->lock))
         return added;
     added = add(shard, hashed, model, duplicate);
-    ss_spin_unlock(&shard->lock);
+    ss_unlock(&shard->lock);
     return added;
 }
 
@@ -229,7 +229,7 @@ void ss_span_remove(struct ss_span *span, uint64_t serial)
         return;
     uint64_t hashed = hash(span->instance, span->id);
     struct shard *shard = shard_of(hashed);
-    if (!ss_spin_lock(&shard->lock))
+    if (!ss_lock(&shard->lock))
         return;
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
     struct ss_span_ref found;
@@ -239,23 +239,23 @@ void ss_span_remove(struct ss_span *span, uint64_t serial)
         if (at >= 0 && found.span == span)
             remove_at(shard, slots, (uint32_t)at);
     }
-    ss_spin_unlock(&shard->lock);
+    ss_unlock(&shard->lock);
 }
 
 void ss_span_table_lock(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        (void)ss_spin_lock(&shards[i].lock);
+        (void)ss_lock(&shards[i].lock);
 }
 
 void ss_span_table_unlock(void)
 {
     for (unsigned i = SHARDS; i--;)
-        ss_spin_unlock(&shards[i].lock);
+        ss_unlock(&shards[i].lock);
 }
 
 void ss_span_table_forked(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        atomic_store(&shards[i].lock.held, 0);
+        atomic_store(&shards[i].lock.state, 0);
 }

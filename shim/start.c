@@ -8,6 +8,7 @@
 #include <linux/fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "fork.h"
 #include "hook.h"
@@ -33,6 +34,7 @@ extern const char _end[] SS_HIDDEN;
 extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *)
     __attribute__((weak));
 extern char **environ __attribute__((weak));
+extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                              void *object) __attribute__((weak));
 extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
@@ -57,25 +59,26 @@ static void fork_prepare(void)
     forked_inside = ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->busy);
     if (forked_inside)
         return;
+    ss_span_table_lock();
 #define X(name) (void)ss_lock(&name);
     SS_LOCKS(X)
 #undef X
-    ss_span_table_lock();
 }
 
 static void fork_parent(void)
 {
     if (forked_inside)
         return;
-    ss_span_table_unlock();
 #define X(name) ss_unlock(&name);
     SS_LOCKS(X)
 #undef X
+    ss_span_table_unlock();
 }
 
 /* Nothing is watched any more in this process. */
 static void go_passive(void)
 {
+    atomic_store(&ss_start_up, false);
     atomic_store(&ss_start_active, false);
     memset(ss_options.severities, 0, sizeof ss_options.severities);
     ss_options.log_path = "";
@@ -94,6 +97,7 @@ static void fork_child(void)
     SS_LOCKS(X)
 #undef X
     ss_span_table_forked();
+    ss_modules_forked();
     ss_threads_forked();
     ss_rules_forked();
     ss_log_forked();
@@ -104,10 +108,13 @@ static void fork_child(void)
 /* ---- start
  * ---------------------------------------------------------------------------------------- */
 
-static const char *environment(const char *name)
+/* What the loader gave our constructor: libc's own variable is not set yet when we are the first. */
+static char **environment;
+
+const char *ss_start_environment(const char *name)
 {
     size_t length = strlen(name);
-    for (char **at = &environ ? environ : NULL; at && *at; at++)
+    for (char **at = environment; at && *at; at++)
         if (strncmp(*at, name, length) == 0 && (*at)[length] == '=')
             return *at + length + 1;
     return NULL;
@@ -188,15 +195,30 @@ void ss_start_look(void)
         ss_start_activate();
 }
 
-__attribute__((constructor)) static void start(void)
+/* The kernel's word that the program runs with rights that its caller has not: what the caller asks for
+ * is not done then. Such a program has us only by /etc/ld.so.preload. */
+static bool is_secure(void)
 {
+    return getauxval && getauxval(AT_SECURE);
+}
+
+/* Runs before the constructors of all libraries (-z initfirst): so our fork handlers are the last before a
+ * fork and the first after it, and no other's runs while we hold our locks. glibc passes the arguments of
+ * main; another libc may not, but has its variable set. */
+__attribute__((constructor)) static void start(int count, char **arguments, char **variables)
+{
+    (void)count;
+    (void)arguments;
     atomic_store(&ss_own_pid, ss_sys_getpid());
+    environment = &environ && environ ? environ : variables;
     ss_stderr_remember();
+    if (is_secure())
+        return;
     if (is_second_copy()) {
         SS_WARN("loaded twice; the second copy does nothing");
         return;
     }
-    ss_options_read(environment(SS_OPTIONS_VARIABLE));
+    ss_options_read(ss_start_environment(SS_OPTIONS_VARIABLE));
     if (__register_atfork)
         (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
     else if (pthread_atfork)

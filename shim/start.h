@@ -12,6 +12,9 @@ extern _Atomic bool ss_start_up SS_HIDDEN;
 /* Whether spans can be seen: a table is hooked, or an annotation was called. */
 extern _Atomic bool ss_start_active SS_HIDDEN;
 
+/* The value of an environment variable as it was at start, or NULL. */
+SS_HIDDEN const char *ss_start_environment(const char *name);
+
 /* Whether address lies in our own code. */
 SS_HIDDEN bool ss_start_is_own_code(uintptr_t address);
 

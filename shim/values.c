@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "fork.h"
 #include "lock.h"
 #include "numbers.h"
 #include "threads.h"
@@ -24,54 +25,27 @@ enum { WORD = sizeof(uintptr_t), BLOCKS_AT_ONCE = 8, TEXT_SHOWN = 200, PAGE = 40
 
 static struct ss_values *free_blocks;
 
-/* The pid of the process that holds the lock, 0: free. A child finds its parent's pid where another
- * thread held it at the fork, and may take it: the list is whole between any two stores. */
-static _Atomic int holder;
-
-static bool lock(void)
-{
-    enum { TRIES = 100 };
-    int own = atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
-    for (unsigned tries = 0;; tries++) {
-        int there = atomic_load_explicit(&holder, memory_order_relaxed);
-        if (there != own && atomic_compare_exchange_strong_explicit(
-                                &holder, &there, own, memory_order_acquire, memory_order_relaxed))
-            return true;
-        if (tries < TRIES) {
-            __builtin_ia32_pause();
-            continue;
-        }
-        tries = 0;
-        if (ss_sys_getpid() != own)
-            return false;
-        (void)SS_SYSCALL_0(__NR_sched_yield);
-    }
-}
-
-static void unlock(void)
-{
-    atomic_store_explicit(&holder, 0, memory_order_release);
-}
+struct ss_lock ss_values_lock;
 
 /* Gives a chain of blocks back. */
 static void give(struct ss_values *first, struct ss_values *last)
 {
-    if (!lock())
+    if (!ss_lock(&ss_values_lock))
         return;
     last->next_free = free_blocks;
     atomic_signal_fence(memory_order_release);
     free_blocks = first;
-    unlock();
+    ss_unlock(&ss_values_lock);
 }
 
 static struct ss_values *take(void)
 {
     struct ss_values *block = NULL;
-    if (lock()) {
+    if (ss_lock(&ss_values_lock)) {
         block = free_blocks;
         if (block)
             free_blocks = block->next_free;
-        unlock();
+        ss_unlock(&ss_values_lock);
     }
     if (block)
         return block;
