@@ -53,6 +53,11 @@ uint64_t strayspan_annotate_new(const void *subscriber, const struct strayspan_s
         const struct ss_entry *parent = ss_stack_innermost(thread, owner.instance);
         (void)ss_event_new(thread, &call, ss_site_of_annotation(annotation), id,
                            parent ? parent->id : 0, NULL);
+    } else {
+        static _Atomic bool warned;
+        ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
+        if (!atomic_exchange(&warned, true))
+            SS_WARN("too many annotated subscribers: spans of further ones are not watched");
     }
     ss_end(thread);
     return id;

@@ -5,8 +5,12 @@
  * Identical functions are merged, so that an address can have several names and a slot a surprising
  * one: no slot decides alone.
  *
+ * The same symbols say where the functions are through which spans of the default subscriber are
+ * closed. These ranges are kept, each module's in order of address; asked for from any context.
+ *
  * Called by modules.c, once per loaded module, from start and from inside the loader; under no
  * lock. The file is untrusted (elf_symbols.c), the memory is the module's own segments. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "elf_symbols.h"
@@ -23,13 +27,15 @@ enum {
     AGREEING_MIN = 5,
     OBJECT_SIZE_MAX = 16 << 20,
     OBJECT_ALIGN_MAX = 4096,
+    CLOSERS_MAX = 1024,
 };
 
-/* A name in .strtab that is a method's. Kept in a hash table by offset. */
-struct method_name {
+/* A name in .strtab that is a method's or a closer's. Kept in a hash table by offset. */
+struct function_name {
     uint32_t offset; /* 0: free, as .strtab begins with the empty name */
-    uint8_t method;
-    bool no_subscriber;
+    int8_t method;   /* enum ss_trait_method, -1: none */
+    uint8_t closer;  /* enum ss_closer */
+    bool no_subscriber, is_default;
 };
 
 /* An address at which methods begin. Kept in a hash table by address. */
@@ -38,14 +44,26 @@ struct method_address {
     uint32_t methods;  /* bit set of enum ss_trait_method */
     uint32_t symbols;  /* how many there are */
     uint32_t name;     /* of one of them: new_span if it is among them */
-    bool no_subscriber;
+    bool no_subscriber, default_try_close;
+};
+
+/* The code of a closer, in offsets from the module's start. */
+struct closer {
+    uint32_t start, end;
+    uint32_t kind; /* enum ss_closer */
+};
+
+/* A module's closers: sorted, none overlaps the next. */
+struct closers {
+    uint32_t count;
+    struct closer at[];
 };
 
 /* A table that was found. */
 struct found {
     uintptr_t address;
     enum ss_layout layout;
-    bool no_subscriber;
+    bool no_subscriber, default_try_close;
     uintptr_t drop; /* 0: none */
     /* Offsets in .strtab of names that tell the type; 0: none. */
     uint32_t drop_name, method_name;
@@ -56,13 +74,17 @@ struct found {
 struct search {
     struct ss_module *module;
     struct ss_elf elf;
-    uint32_t name_count, address_count, found_count;
+    uint32_t name_count, address_count, found_count, closer_count;
     uintptr_t lowest, highest; /* of the addresses */
-    struct method_name names[NAMES_MAX];
+    struct function_name names[NAMES_MAX];
     struct method_address addresses[NAMES_MAX];
+    struct closer closers[CLOSERS_MAX];
     struct found found[SS_TABLES_MAX];
     char type[TYPE_MAX], other_type[TYPE_MAX];
 };
+
+/* By id. What one points to never changes. */
+static struct closers *_Atomic closers_of[SS_MODULES_MAX];
 
 /* The number of a method's slot in each layout, from the drop word on; 0: not in it. */
 static uint32_t slot_of(enum ss_trait_method method, enum ss_layout layout)
@@ -91,7 +113,7 @@ static uint32_t hash(uint64_t key)
     return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) >> NAMES_SHIFT;
 }
 
-static struct method_name *name_at(struct search *search, uint32_t offset)
+static struct function_name *name_at(struct search *search, uint32_t offset)
 {
     uint32_t i = hash(offset);
     while (search->names[i].offset && search->names[i].offset != offset)
@@ -107,31 +129,49 @@ static struct method_address *address_at(struct search *search, uintptr_t addres
     return &search->addresses[i];
 }
 
-/* ---- which functions are methods ------------------------------------------------------------- */
+/* ---- which functions are methods and closers ------------------------------------------------- */
 
 static bool note_name(void *context, uint32_t offset, const char *name, size_t length)
 {
     struct search *search = context;
     int method = ss_trait_method_of(name, length);
-    if (method < 0 || offset == 0)
+    enum ss_closer closer = ss_closer_of(name, length);
+    if ((method < 0 && closer == SS_CLOSER_NONE) || offset == 0)
         return true;
-    struct method_name *entry = name_at(search, offset);
+    struct function_name *entry = name_at(search, offset);
     if (entry->offset)
         return true;
-    *entry = (struct method_name){offset, (uint8_t)method,
-                                  memmem(name, length, "NoSubscriber", sizeof "NoSubscriber" - 1) !=
-                                      NULL};
+    *entry = (struct function_name){
+        .offset = offset,
+        .method = (int8_t)method,
+        .closer = (uint8_t)closer,
+        .no_subscriber = memmem(name, length, "NoSubscriber", sizeof "NoSubscriber" - 1) != NULL,
+        .is_default = method >= 0 && ss_trait_is_default(name, length),
+    };
     return ++search->name_count < NAMES_MAX / 2;
+}
+
+static void note_closer(struct search *search, uintptr_t address, uint64_t size,
+                        enum ss_closer kind)
+{
+    uintptr_t offset = address - search->module->start;
+    if (size > 0 && size <= UINT32_MAX - offset && search->closer_count < CLOSERS_MAX)
+        search->closers[search->closer_count++] =
+            (struct closer){(uint32_t)offset, (uint32_t)(offset + size), kind};
 }
 
 static bool note_function(void *context, const Elf64_Sym *symbol)
 {
     struct search *search = context;
-    const struct method_name *name = name_at(search, symbol->st_name);
+    const struct function_name *name = name_at(search, symbol->st_name);
     if (!name->offset)
         return true;
     uintptr_t address = search->module->bias + symbol->st_value;
     if (!ss_module_executable(search->module, address))
+        return true;
+    if (name->closer != SS_CLOSER_NONE)
+        note_closer(search, address, symbol->st_size, name->closer);
+    if (name->method < 0)
         return true;
 
     struct method_address *entry = address_at(search, address);
@@ -148,6 +188,7 @@ static bool note_function(void *context, const Elf64_Sym *symbol)
     entry->symbols++;
     entry->methods |= 1u << name->method;
     entry->no_subscriber |= name->no_subscriber;
+    entry->default_try_close |= name->method == SS_TRAIT_TRY_CLOSE && name->is_default;
     return search->address_count < NAMES_MAX / 2;
 }
 
@@ -239,6 +280,8 @@ static void add_found(struct search *search, uintptr_t table, enum ss_layout lay
         .method_name = telling_method(search, word, layout),
         .no_subscriber =
             named && returns_dead(search->module, word[slot_of(SS_TRAIT_NEW_SPAN, layout)]),
+        .default_try_close =
+            address_at(search, word[slot_of(SS_TRAIT_TRY_CLOSE, layout)])->default_try_close,
     };
 }
 
@@ -373,6 +416,7 @@ static void report(struct search *search)
             .address = found->address,
             .layout = found->layout,
             .no_subscriber = found->no_subscriber,
+            .default_try_close = found->default_try_close,
             .type = length ? ss_copy_text(search->type, length) : NULL,
             .evidence = m->evidence,
         };
@@ -380,6 +424,91 @@ static void report(struct search *search)
         ss_module_has_table(m, found->address +
                                    slot_of(SS_TRAIT_TRY_CLOSE, found->layout) * sizeof(uintptr_t));
     }
+}
+
+/* ---- closers --------------------------------------------------------------------------------- */
+
+static bool is_before(const struct closer *a, const struct closer *b)
+{
+    return a->start != b->start ? a->start < b->start : a->end > b->end;
+}
+
+/* Sorts the closers, in the order that they have in the file mostly, and makes each end where the
+ * next one begins at the latest. One that has names of both kinds is none: it was merged. */
+static void tidy_closers(struct search *search)
+{
+    struct closer *all = search->closers;
+    for (uint32_t i = 1; i < search->closer_count; i++) {
+        struct closer closer = all[i];
+        uint32_t hole = i;
+        for (; hole > 0 && is_before(&closer, &all[hole - 1]); hole--)
+            all[hole] = all[hole - 1];
+        all[hole] = closer;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < search->closer_count; i++) {
+        struct closer *last = &all[kept ? kept - 1 : 0];
+        if (kept > 0 && last->start == all[i].start) {
+            if (last->kind != all[i].kind)
+                last->kind = SS_CLOSER_NONE;
+            continue;
+        }
+        if (kept > 0 && last->end > all[i].start)
+            last->end = all[i].start;
+        all[kept++] = all[i];
+    }
+    search->closer_count = kept;
+}
+
+/* A module that comes back to its place has the closers that it had; the arena takes nothing back.
+ */
+static void publish_closers(struct search *search)
+{
+    tidy_closers(search);
+    struct closers *_Atomic *place = &closers_of[search->module->id - 1];
+    const struct closers *old = atomic_load_explicit(place, memory_order_relaxed);
+    size_t size = search->closer_count * sizeof search->closers[0];
+    if (old ? old->count == search->closer_count && memcmp(old->at, search->closers, size) == 0
+            : search->closer_count == 0)
+        return;
+    struct closers *closers = ss_alloc(sizeof *closers + size);
+    if (closers) {
+        closers->count = search->closer_count;
+        memcpy(closers->at, search->closers, size);
+    }
+    atomic_store_explicit(place, closers, memory_order_release);
+}
+
+static enum ss_closer closer_at(uintptr_t return_address)
+{
+    uintptr_t address = return_address - 1; /* in the call: it may be the last instruction */
+    const struct ss_module *m = ss_module_of(address);
+    const struct closers *closers =
+        m ? atomic_load_explicit(&closers_of[m->id - 1], memory_order_acquire) : NULL;
+    if (!closers)
+        return SS_CLOSER_NONE;
+    uintptr_t offset = address - m->start;
+    uint32_t low = 0, high = closers->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (closers->at[middle].end <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < closers->count && closers->at[low].start <= offset
+               ? (enum ss_closer)closers->at[low].kind
+               : SS_CLOSER_NONE;
+}
+
+bool ss_closes_by_default(uintptr_t return_address)
+{
+    return closer_at(return_address) == SS_CLOSER_BY_DEFAULT;
+}
+
+bool ss_closer_forwards(uintptr_t return_address)
+{
+    return closer_at(return_address) == SS_CLOSER_FORWARDS;
 }
 
 void ss_discover(struct ss_module *m)
@@ -392,9 +521,10 @@ void ss_discover(struct ss_module *m)
         search->module = m;
         search->elf = elf;
         search->lowest = UINTPTR_MAX;
-        ss_elf_each_subscriber_name(&search->elf, note_name, search);
+        ss_elf_each_tracing_name(&search->elf, note_name, search);
         if (search->name_count)
             ss_elf_each_function(&search->elf, note_function, search);
+        publish_closers(search);
         if (search->address_count)
             scan_module(search);
         if (search->found_count)

@@ -13,8 +13,8 @@
 
 enum { BUFFER_SIZE = 256 * 1024 };
 
-static const char wanted[] = "Subscriber";
-enum { WANTED_LENGTH = sizeof wanted - 1 };
+/* The words that are looked for are equally long. */
+enum { WORD_LENGTH = sizeof "Subscriber" - 1 };
 
 /* Reads up to size bytes at offset into buffer. Returns how many were read. */
 static size_t read_at(const struct ss_elf *elf, uint64_t offset, void *buffer, size_t size)
@@ -152,25 +152,33 @@ void ss_elf_close(struct ss_elf *elf)
     elf->buffer = NULL;
 }
 
-/* Sixteen places at a time: where the first and the last letter stand as far apart as in the word.
- */
-const char *ss_find_subscriber(const char *from, const char *end)
+static bool is_word(const char *place)
 {
-    const __m128i first = _mm_set1_epi8(wanted[0]);
-    const __m128i last = _mm_set1_epi8(wanted[WANTED_LENGTH - 1]);
-    for (; end - from >= 16 + WANTED_LENGTH - 1; from += 16) {
-        __m128i heads = _mm_loadu_si128((const __m128i *)from);
-        __m128i tails = _mm_loadu_si128((const __m128i *)(from + WANTED_LENGTH - 1));
-        unsigned places = (unsigned)_mm_movemask_epi8(
-            _mm_and_si128(_mm_cmpeq_epi8(heads, first), _mm_cmpeq_epi8(tails, last)));
+    return memcmp(place, "Subscriber", WORD_LENGTH) == 0 ||
+           memcmp(place, "subscriber", WORD_LENGTH) == 0 ||
+           memcmp(place, "dispatcher", WORD_LENGTH) == 0;
+}
+
+/* Sixteen places at a time: where the third and the eighth letter are those of a word, which is
+ * rarer than the first and the last. */
+const char *ss_find_word(const char *from, const char *end)
+{
+    enum { THIRD = 2, EIGHTH = 7 };
+    const __m128i b = _mm_set1_epi8('b'), s = _mm_set1_epi8('s'), h = _mm_set1_epi8('h');
+    for (; end - from >= 16 + WORD_LENGTH - 1; from += 16) {
+        __m128i third = _mm_loadu_si128((const __m128i *)(from + THIRD));
+        __m128i eighth = _mm_loadu_si128((const __m128i *)(from + EIGHTH));
+        __m128i ubscriber = _mm_and_si128(_mm_cmpeq_epi8(third, b), _mm_cmpeq_epi8(eighth, b));
+        __m128i dispatcher = _mm_and_si128(_mm_cmpeq_epi8(third, s), _mm_cmpeq_epi8(eighth, h));
+        unsigned places = (unsigned)_mm_movemask_epi8(_mm_or_si128(ubscriber, dispatcher));
         for (; places; places &= places - 1) {
             const char *place = from + __builtin_ctz(places);
-            if (memcmp(place, wanted, WANTED_LENGTH) == 0)
+            if (is_word(place))
                 return place;
         }
     }
-    for (; end - from >= WANTED_LENGTH; from++)
-        if (memcmp(from, wanted, WANTED_LENGTH) == 0)
+    for (; end - from >= WORD_LENGTH; from++)
+        if (is_word(from))
             return from;
     return NULL;
 }
@@ -181,7 +189,7 @@ static bool report_names(const char *buffer, const char *end, uint64_t offset, s
 {
     const char *name_end = buffer;
     for (;;) {
-        const char *found = ss_find_subscriber(name_end, end);
+        const char *found = ss_find_word(name_end, end);
         if (!found)
             return true;
         const char *name = found;
@@ -194,7 +202,7 @@ static bool report_names(const char *buffer, const char *end, uint64_t offset, s
     }
 }
 
-void ss_elf_each_subscriber_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context)
+void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context)
 {
     uint64_t next = 0;  /* the first offset not read yet */
     size_t carried = 0; /* bytes at the buffer's start: a name that is not complete yet */

@@ -20,10 +20,11 @@ struct ss_elf {
 SS_HIDDEN bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf);
 SS_HIDDEN void ss_elf_close(struct ss_elf *elf);
 
-/* Calls each for every name in .strtab that contains "Subscriber". offset is the name's place in
- * .strtab, name is not terminated and valid during the call. Stops when each returns false. */
+/* Calls each for every name in .strtab that contains one of the words of ss_find_word. offset is the
+ * name's place in .strtab, name is not terminated and valid during the call. Stops when each
+ * returns false. */
 typedef bool ss_elf_name_fn(void *context, uint32_t offset, const char *name, size_t length);
-SS_HIDDEN void ss_elf_each_subscriber_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context);
+SS_HIDDEN void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context);
 
 /* Calls each for every defined function in .symtab. Stops when each returns false. */
 typedef bool ss_elf_symbol_fn(void *context, const Elf64_Sym *symbol);
@@ -33,7 +34,7 @@ SS_HIDDEN void ss_elf_each_function(struct ss_elf *elf, ss_elf_symbol_fn *each, 
  */
 SS_HIDDEN size_t ss_elf_name(const struct ss_elf *elf, uint32_t offset, char *name, size_t size);
 
-/* The first place of "Subscriber" in [from, end), or NULL. */
-SS_HIDDEN const char *ss_find_subscriber(const char *from, const char *end);
+/* The first place of "Subscriber", "subscriber" or "dispatcher" in [from, end), or NULL. */
+SS_HIDDEN const char *ss_find_word(const char *from, const char *end);
 
 #endif

@@ -18,8 +18,7 @@
 
 _Atomic bool ss_events_lost;
 
-/* ---- marks --------------------------------------------------------------------------------------
- */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 static inline uint32_t mark_depth(const struct ss_thread *thread)
 {
@@ -54,13 +53,14 @@ static inline struct ss_mark *put_mark(struct ss_thread *thread, const struct ss
         return NULL;
     struct ss_mark *mark = &thread->marks[depth];
     mark->frame = call->frame;
+    mark->address = call->address;
     mark->caller = call->caller;
     mark->id = id;
     mark->instance = instance;
     mark->span = span;
     atomic_store_explicit(&mark->span_serial, span_serial, memory_order_relaxed);
     atomic_store_explicit(&mark->operation, operation, memory_order_relaxed);
-    mark->created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
+    mark->created_number = thread->made;
     mark->sequence = next_sequence(thread);
     atomic_store_explicit(&thread->mark_depth, depth + 1, memory_order_release);
     return mark;
@@ -74,14 +74,14 @@ static inline void take_mark(uint32_t sequence)
         atomic_store_explicit(&thread->mark_depth, depth - 1, memory_order_relaxed);
 }
 
-/* ---- spans --------------------------------------------------------------------------------------
- */
+/* ---- spans ----------------------------------------------------------------------------------- */
 
 /* What a call is about, once it is known. */
 struct subject {
     struct ss_instance_ref owner;
     struct ss_span_ref span; /* NULL: its creation was not seen */
     bool ignored;            /* forwarded to an instance that counts it, or not judged */
+    bool forwarded;
 };
 
 static unsigned cache_slot(uint64_t id)
@@ -98,13 +98,13 @@ static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id
 static SS_COLD struct subject look_up(struct ss_thread *thread, const struct ss_call *call,
                                       uint64_t id)
 {
-    struct subject subject = {{NULL, 0}, {NULL, 0}, false};
+    struct subject subject = {{NULL, 0}, {NULL, 0}, false, false};
     subject.owner = ss_instance_of(thread, call->address, call->table);
     struct ss_instance *instance = subject.owner.instance;
     if (!instance)
         return subject;
     if (atomic_load_explicit(&instance->forwards, memory_order_relaxed)) {
-        subject.ignored = true;
+        subject.ignored = subject.forwarded = true;
     } else if (atomic_load_explicit(&instance->constant_id, memory_order_relaxed)) {
         subject.ignored = true;
         ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
@@ -127,12 +127,12 @@ static inline struct subject find(struct ss_thread *thread, const struct ss_call
                       span->instance_serial))
         return (struct subject){{span->instance, span->instance_serial},
                                 {span, thread->cached_spans[slot].serial},
+                                false,
                                 false};
     return look_up(thread, call, id);
 }
 
-/* ---- events -------------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct ss_site *site,
                   uint64_t id, uint64_t parent, struct ss_values *values)
@@ -151,7 +151,7 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
                             .site = site,
                             .values = values,
                             .parent = parent};
-    model.created_number = (uint32_t)atomic_load_explicit(&thread->created, memory_order_relaxed);
+    model.created_number = ++thread->made;
     if (site)
         ss_moment_at(thread, site->creations, call->caller, &model.created);
     else
@@ -167,7 +167,7 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
         span = ss_span_add(&model, &duplicate);
     }
     if (duplicate) {
-        atomic_store(&owner.instance->constant_id, true);
+        ss_instance_distrust(owner.instance);
         ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
         return false;
     }
@@ -237,18 +237,23 @@ static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call 
 
 /* The entry of an exit that is not that of the innermost enter: searched by instance, as it may
  * have been entered through another address of the same. */
-static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call *call, uint64_t id,
+                                  struct ss_instance **forwarding)
 {
     struct subject subject = look_up(thread, call, id);
+    if (subject.forwarded)
+        *forwarding = subject.owner.instance;
     if (subject.ignored)
         return 0;
     ss_count(&thread->exited);
     struct ss_entry *entries = ss_stack_entries(thread);
     for (uint32_t i = atomic_load_explicit(&thread->depth, memory_order_relaxed); i--;) {
-        struct ss_entry found = entries[i];
-        if (found.id != id || !ss_entry_valid(&found) ||
-            (found.address != call->address && found.instance != subject.owner.instance))
+        if (atomic_load_explicit(&entries[i].id, memory_order_relaxed) != id ||
+            (atomic_load_explicit(&entries[i].address, memory_order_relaxed) != call->address &&
+             entries[i].instance != subject.owner.instance) ||
+            !ss_entry_valid(&entries[i]))
             continue;
+        struct ss_entry found = entries[i];
         ss_stack_remove_at(thread, i);
         if (atomic_load_explicit(&thread->depth, memory_order_relaxed) == 0)
             thread->tainted = false;
@@ -263,8 +268,11 @@ static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call
     return 0;
 }
 
-static inline __attribute__((always_inline)) uint32_t
-exit_span(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
+/* Sets *forwarding to the instance where the exit is another's to count. */
+static inline __attribute__((always_inline)) uint32_t exit_span(struct ss_thread *thread,
+                                                                const struct ss_call *call,
+                                                                uint64_t id,
+                                                                struct ss_instance **forwarding)
 {
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     if (SS_LIKELY(depth)) {
@@ -278,16 +286,16 @@ exit_span(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
             return mark_exit(thread, call, id, entry);
         }
     }
-    return exit_slow(thread, call, id);
+    return exit_slow(thread, call, id, forwarding);
 }
 
 uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
 {
-    return exit_span(thread, call, id);
+    struct ss_instance *forwarding = NULL;
+    return exit_span(thread, call, id, &forwarding);
 }
 
-/* ---- thunks: reached from thunks.S with the table's number in the third argument
- * --------------------- */
+/* ---- thunks: reached from thunks.S with the table's number in the third argument ------------- */
 
 #define CALL_HERE(subscriber, number)                                                             \
     {                                                                                             \
@@ -319,17 +327,31 @@ void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number)
     ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_ENTER])(subscriber, id);
 }
 
+/* An exit of a span came to an instance that was taken for one that forwards, and reached no other: a layer
+ * of it only copies its new spans elsewhere. From here on its spans are its own. */
+static SS_COLD void doubt_forwarding(struct ss_instance *instance)
+{
+    atomic_store_explicit(&instance->keeps, true, memory_order_relaxed);
+    atomic_store_explicit(&instance->forwards, false, memory_order_relaxed);
+}
+
 void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number)
 {
     uint32_t mark = 0;
+    uint64_t exited = 0;
+    struct ss_instance *forwarding = NULL;
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
         const struct ss_call call = CALL_HERE(subscriber, number);
-        mark = exit_span(thread, &call, *id);
+        mark = exit_span(thread, &call, *id, &forwarding);
+        exited = atomic_load_explicit(&thread->exited, memory_order_relaxed);
         ss_end(thread);
     }
     ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_EXIT])(subscriber, id);
     take_mark(mark);
+    if (SS_UNLIKELY(forwarding) &&
+        atomic_load_explicit(&thread->exited, memory_order_relaxed) == exited)
+        doubt_forwarding(forwarding);
 }
 
 /* Judges a close against what the thread is in the middle of, before anything is done about it. */
@@ -380,7 +402,7 @@ void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number)
     struct ss_thread *thread = ss_begin();
     if (thread) {
         const struct ss_call call = CALL_HERE(subscriber, number);
-        struct subject subject = {{NULL, 0}, {NULL, 0}, false};
+        struct subject subject = {{NULL, 0}, {NULL, 0}, false, false};
         if (!call.table->no_subscriber)
             subject = find(thread, &call, id);
         if (!subject.ignored)
@@ -430,9 +452,11 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
     if (thread->last_new.argument == (uintptr_t)attributes && thread->last_new.id == id &&
         (int32_t)(thread->last_new.sequence - sequence) > 0 &&
         thread->last_new.instance != owner.instance) {
-        if (owner.instance)
+        if (owner.instance && !atomic_load_explicit(&owner.instance->keeps, memory_order_relaxed))
             atomic_store_explicit(&owner.instance->forwards, true, memory_order_relaxed);
-        return;
+        if (!owner.instance ||
+            atomic_load_explicit(&owner.instance->forwards, memory_order_relaxed))
+            return;
     }
     struct ss_attributes read;
     ss_attributes_read((uintptr_t)attributes, &read);

@@ -19,7 +19,17 @@ struct address {
     UT_hash_handle hh;
 };
 
-enum { RECORDS_MAX = 65536, REACH_DEPTH = 4, OBJECT_MAX = 4096 };
+enum { RECORDS_MAX = 65536, DISTRUSTED_MAX = 64, ANSWERS = 64 };
+
+/* Bounds of the search behind pointers. An Arc has two words before what it holds. */
+enum {
+    PAGE = 4096,
+    ARC_COUNTERS = 16,
+    REACH_DEPTH = 4,
+    OBJECT_MAX = 4096,
+    BEHIND_POINTER = 48,
+    WORDS_MAX = 4096
+};
 
 struct ss_lock ss_instances_lock;
 static struct address *addresses;
@@ -124,6 +134,7 @@ static struct ss_instance *make(const struct ss_table *table, const uintptr_t wo
     instance->address_count = 0;
     instance->provider = table ? SS_PROVIDER_RUST : SS_PROVIDER_ANNOTATION;
     atomic_store(&instance->forwards, false);
+    atomic_store(&instance->keeps, false);
     atomic_store(&instance->constant_id, false);
     atomic_store_explicit(&instance->serial, ++last_serial, memory_order_release);
     return instance;
@@ -175,12 +186,9 @@ static uint64_t remove_address(struct address *record)
     free_addresses = record;
     if (--instance->address_count == 0) {
         ended = atomic_load(&instance->serial);
-        /* One that was not judged stays, for the summary to name. */
-        if (!atomic_load(&instance->constant_id)) {
-            atomic_store_explicit(&instance->serial, 0, memory_order_release);
-            instance->next_free = free_instances;
-            free_instances = instance;
-        }
+        atomic_store_explicit(&instance->serial, 0, memory_order_release);
+        instance->next_free = free_instances;
+        free_instances = instance;
     }
     return ended;
 }
@@ -221,44 +229,67 @@ struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t addres
     return found;
 }
 
-/* Looks for `to` behind a pointer that an object holds: as a box's content, or as an Arc's behind
- * its two counters. */
-static bool points_to(uintptr_t pointer, const struct ss_instance *to)
+/* ---- what an object leads to ----------------------------------------------------------------- */
+
+/* How many more words may be looked at. An object is read where its pages are there; what it points to may
+ * be no object at all, so nothing is done with it but to compare it with what is known. */
+struct search {
+    const struct ss_instance *wanted;
+    uint32_t words;
+    uintptr_t stack_low, stack_high; /* the calling thread's: what leads there was left over */
+};
+
+/* Whether pointer is an address of the instance wanted: as a box's content, or as an Arc's behind its two
+ * counters. */
+static bool points_to(uintptr_t pointer, const struct search *search)
 {
-    const uintptr_t candidates[] = {pointer, pointer + 16};
+    const uintptr_t candidates[] = {pointer, pointer + ARC_COUNTERS};
     for (unsigned i = 0; i < 2; i++) {
-        struct address *record = find_address(candidates[i]);
-        if (record && record->instance == to)
+        const struct address *record = find_address(candidates[i]);
+        if (record && record->instance == search->wanted)
             return true;
     }
     return false;
 }
 
-/* Whether an object leads to `to`. Its words are read through the kernel: a pointer that is none
- * must not be followed in the program's name. */
-static bool object_reaches(uintptr_t address, uintptr_t size, const struct ss_instance *to,
-                           unsigned depth)
+/* A pointer beside a table of a subscriber counts wherever it stands. A bare one does only where it is all
+ * that the object is, as of an `Arc<S>`: larger objects have gaps, in which anything may be left over. */
+static bool object_reaches(struct search *search, uintptr_t address, uintptr_t size, unsigned depth,
+                           bool is_subscriber)
 {
     if (address % 8 != 0 || size > OBJECT_MAX)
         return false;
-    for (uintptr_t at = 0; at + 8 <= size; at += 8) {
-        uintptr_t words[2] = {0, 0};
-        bool two = at + 16 <= size;
-        if (!ss_read_memory(words, address + at, two ? 16 : 8))
-            return false;
-        if (!is_pointer(words[0]))
+    uintptr_t mapped_to = address;
+    for (uintptr_t at = address; at + 8 <= address + size && search->words; at += 8) {
+        if (at >= mapped_to) {
+            if (!ss_is_mapped(at))
+                return false;
+            mapped_to = (at | (PAGE - 1)) + 1;
+        }
+        search->words--;
+        uintptr_t word = *(const uintptr_t *)at;
+        if (!is_pointer(word) || (word >= search->stack_low && word < search->stack_high))
             continue;
-        if (points_to(words[0], to))
+        const struct ss_table *inner = at + 16 <= address + size && at + 8 < mapped_to
+                                           ? ss_hook_table_at(*(const uintptr_t *)(at + 8))
+                                           : NULL;
+        if (inner && inner->no_subscriber)
+            continue;
+        if ((inner || (is_subscriber && size <= sizeof word)) && points_to(word, search))
             return true;
-        /* A fat pointer to a subscriber: what that one holds is looked at too. */
-        const struct ss_table *inner = two && depth ? ss_hook_table_at(words[1]) : NULL;
-        if (inner && !inner->no_subscriber &&
-            (object_reaches(words[0], inner->size, to, depth - 1) ||
-             object_reaches(words[0] + 16, inner->size, to, depth - 1)))
+        if (depth && (inner || is_subscriber) &&
+            object_reaches(search, word, inner ? ARC_COUNTERS + inner->size : BEHIND_POINTER,
+                           depth - 1, inner != NULL))
             return true;
     }
     return false;
 }
+
+/* What was found of pairs of instances, as a breach may come back as often as the code runs. */
+static struct {
+    uint64_t from, to;
+    bool reaches;
+} answers[ANSWERS];
 
 bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
                          const struct ss_instance *to)
@@ -267,9 +298,52 @@ bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
         return true;
     if (!from->table || !ss_lock(&ss_instances_lock))
         return false;
-    bool reaches = object_reaches(address, from->table->size, to, REACH_DEPTH);
+    uint64_t from_serial = atomic_load(&from->serial), to_serial = atomic_load(&to->serial);
+    unsigned slot = (unsigned)(from_serial * 31 + to_serial) % ANSWERS;
+    if (answers[slot].from != from_serial || answers[slot].to != to_serial) {
+        struct search search = {to, WORDS_MAX, 0, 0};
+        if (ss_self && ss_self->stack_high) {
+            search.stack_low = ss_self->stack_low;
+            search.stack_high = ss_self->stack_high;
+        }
+        answers[slot].reaches =
+            object_reaches(&search, address, from->table->size, REACH_DEPTH, true);
+        answers[slot].from = from_serial;
+        answers[slot].to = to_serial;
+    }
+    bool reaches = answers[slot].reaches;
     ss_unlock(&ss_instances_lock);
     return reaches;
+}
+
+/* ---- instances that are not judged ----------------------------------------------------------- */
+
+static struct {
+    uint64_t serial;
+    const struct ss_table *table;
+} distrusted[DISTRUSTED_MAX];
+static _Atomic uint32_t distrusted_count; /* entries below it are constant */
+
+void ss_instance_distrust(struct ss_instance *instance)
+{
+    if (!ss_lock(&ss_instances_lock))
+        return;
+    uint32_t count = atomic_load(&distrusted_count);
+    if (!atomic_exchange(&instance->constant_id, true) && count < DISTRUSTED_MAX) {
+        distrusted[count].serial = atomic_load(&instance->serial);
+        distrusted[count].table = instance->table;
+        atomic_store_explicit(&distrusted_count, count + 1, memory_order_release);
+    }
+    ss_unlock(&ss_instances_lock);
+}
+
+bool ss_instance_distrusted(uint32_t index, uint64_t *serial, const struct ss_table **table)
+{
+    if (index >= atomic_load_explicit(&distrusted_count, memory_order_acquire))
+        return false;
+    *serial = distrusted[index].serial;
+    *table = distrusted[index].table;
+    return true;
 }
 
 void ss_instance_dropped(uintptr_t address, const struct ss_table *table)

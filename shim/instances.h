@@ -25,6 +25,14 @@ SS_HIDDEN bool ss_instance_reaches(const struct ss_instance *from, uintptr_t add
 /* The object at address is being dropped: its last address ends the instance. */
 SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *table);
 
+/* The instance handed a live id out: it is not judged from now on, and the summary names it. */
+SS_HIDDEN void ss_instance_distrust(struct ss_instance *instance);
+
+/* The instances that were distrusted, from 0: serial and table (NULL: an annotation's). False beyond the
+ * last, or the last that is remembered. Lock-free. */
+SS_HIDDEN bool ss_instance_distrusted(uint32_t index, uint64_t *serial,
+                                      const struct ss_table **table);
+
 /* How many instances were seen. */
 SS_HIDDEN uint64_t ss_instances_seen(void);
 

@@ -2,15 +2,14 @@
  *
  * Contexts: "start" is our constructor, "slow" any program thread outside signal handlers with
  * ss_thread.busy set, "hot" the enter and exit thunks. Nothing here may be called from a signal
- * handler unless it says so. Locks are taken in the order of ss_lock_* below, and never held across
+ * handler unless it says so. Locks are taken in the order of fork.h, and never held across
  * a call into libc, the loader or the program. */
 #ifndef SS_INTERNAL_H
 #define SS_INTERNAL_H
 
 #include "types.h"
 
-/* ---- arena.c: memory of our own, by mmap; never returned ----------------------------------------
- */
+/* ---- arena.c: memory of our own, by mmap; never returned ------------------------------------- */
 
 /* Takes: size in bytes. Returns zeroed memory, 16-aligned, or NULL when the system has none (warned
  * of once). Any thread; lock-free. */
@@ -19,8 +18,7 @@ SS_HIDDEN void *ss_alloc(size_t size);
 /* A terminated copy of length bytes in the arena, or NULL. */
 SS_HIDDEN char *ss_copy_text(const char *text, size_t length);
 
-/* ---- output.c: warnings on stderr
- * ----------------------------------------------------------------  */
+/* ---- output.c: warnings on stderr ------------------------------------------------------------ */
 
 /* Writes "strayspan: " and the pieces, up to a NULL, as one line to stderr, if that is safe
  * (output.h); silent after 32 lines. Never at verbosity below level. */
@@ -28,8 +26,7 @@ SS_HIDDEN void ss_say(int level, const char *piece, ...) __attribute__((sentinel
 #define SS_WARN(...) ss_say(0, __VA_ARGS__, (char *)0)
 #define SS_VERBOSE(level, ...) ss_say(level, __VA_ARGS__, (char *)0)
 
-/* ---- modules.c
- * ------------------------------------------------------------------------------------ */
+/* ---- modules.c ------------------------------------------------------------------------------- */
 
 /* Looks at every loaded module that was not seen yet (discovery and hooking included) and marks
  * those that went. Cheap when nothing changed (dlpi_adds, dlpi_subs). Start, and from inside the
@@ -60,8 +57,7 @@ SS_HIDDEN void *ss_symbol_next(const char *name, size_t *size);
  * found. Slow (reads all of them once); for the log's module record only. */
 SS_HIDDEN void ss_module_versions(struct ss_module *m, char core[32], char subscriber[32]);
 
-/* ---- discover.c
- * ----------------------------------------------------------------------------------- */
+/* ---- discover.c ------------------------------------------------------------------------------ */
 
 /* Finds the `dyn Subscriber` tables of m by its symbols and gives each to ss_hook_table (hook.c),
  * sets m->evidence. Reads m's file (symbols) and m's memory (tables), both validated. */
@@ -78,8 +74,7 @@ SS_HIDDEN bool ss_closer_forwards(uintptr_t return_address);
 /* hook.c: patches one table. Called by ss_discover, under no lock. */
 SS_HIDDEN void ss_hook_table(const struct ss_table_found *found);
 
-/* ---- callsites.c
- * ---------------------------------------------------------------------------------- */
+/* ---- callsites.c ----------------------------------------------------------------------------- */
 
 /* Finds all Metadata of m (facts: the cycle Metadata -> callsite -> Metadata), learns their word
  * order and keeps the set. Called after a table was found in the process. */
@@ -102,8 +97,7 @@ SS_HIDDEN void ss_attributes_read(uintptr_t attributes, struct ss_attributes *ou
  * level: live (sometimes, always), filtered (never), unreached (not registered). At the end. */
 SS_HIDDEN void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT]);
 
-/* ---- cfi.c: walking stacks by call frame information
- * ---------------------------------------------- */
+/* ---- cfi.c: walking stacks by call frame information ----------------------------------------- */
 
 /* Registers of a frame, x86-64 numbering of DWARF (0 rax .. 7 rsp, 8..15, 16 return address). Only
  * the callee-saved ones, rsp and rip are kept. */

@@ -55,8 +55,7 @@ static bool watching(void)
            ss_sys_getpid() == atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
 }
 
-/* ---- getaddrinfo
- * ---------------------------------------------------------------------------------- */
+/* ---- getaddrinfo ----------------------------------------------------------------------------- */
 
 static _Atomic uint64_t lookups;
 
@@ -135,8 +134,7 @@ SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct ad
     return status;
 }
 
-/* ---- pthread_create
- * ------------------------------------------------------------------------------- */
+/* ---- pthread_create -------------------------------------------------------------------------- */
 
 /* What a new thread is to know of itself. */
 struct start {
@@ -224,8 +222,7 @@ SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
     return status;
 }
 
-/* ---- modules that come later
- * ------------------------------------------------------------------------- */
+/* ---- modules that come later ----------------------------------------------------------------- */
 
 /* Objects linked with crti.o call this weak symbol from _init, after their relocation and before
  * their own constructors: the moment to look at them. */

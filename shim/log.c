@@ -23,7 +23,7 @@
 #include "threads.h"
 
 enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
-enum { MODE_REGULAR = 0100000, MODE_LINK = 0120000, RENDERINGS = 4 };
+enum { MODE_REGULAR = 0100000, MODE_LINK = 0120000, SAID_MAX = 4096 };
 
 enum state { UNOPENED, TO_FILE, TO_STDERR };
 
@@ -37,8 +37,7 @@ static struct ss_record_head head;
 static struct ss_process_facts process;
 static char exe[PATH_SIZE], host[65], directory[PATH_SIZE];
 
-/* ---- names
- * ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const char *error_text(long error)
 {
@@ -74,7 +73,7 @@ static void put_program(struct ss_line *line)
 static void put_start(struct ss_line *line)
 {
     char text[32];
-    struct ss_line time = {text, sizeof text, 0, false};
+    struct ss_line time = {.data = text, .size = sizeof text};
     ss_put_time(&time, process.start);
     for (size_t i = 0; i < time.used; i++)
         if (!strchr("-:Z", text[i]))
@@ -84,7 +83,7 @@ static void put_start(struct ss_line *line)
 /* Makes the path from a pattern; number is %n, and is put behind where the pattern has none. */
 static bool make_path(const char *folder, const char *pattern, unsigned number)
 {
-    struct ss_line line = {path, sizeof path - 1, 0, false};
+    struct ss_line line = {.data = path, .size = sizeof path - 1};
     bool numbered = false;
     if (pattern[0] != '/') {
         ss_puts(&line, folder);
@@ -128,8 +127,7 @@ static bool make_path(const char *folder, const char *pattern, unsigned number)
     return !line.full;
 }
 
-/* ---- the file
- * -------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* Opens path, new or as it was; returns a high descriptor or -errno. Where the limit allows none
  * that high, keep is cleared and the descriptor is for one write. */
@@ -245,9 +243,52 @@ static void emit(const struct ss_line *line)
     (void)ss_stderr_write(line->data, line->used);
 }
 
-static struct ss_line begin_line(void)
+/* What a record may hold, from all there is to what always fits. */
+static const struct {
+    uint32_t frames_max, text_max;
+} limits[] = {{64, 0}, {16, 0}, {4, 1024}, {1, 128}};
+
+/* Renders a record, shorter where it does not fit, and writes it. */
+typedef void render_fn(struct ss_line *line, const void *what);
+
+static void emit_record(render_fn *render, const void *what)
 {
-    return (struct ss_line){buffer, sizeof buffer, 0, false};
+    for (unsigned i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        struct ss_line line = {.data = buffer,
+                               .size = sizeof buffer,
+                               .frames_max = limits[i].frames_max,
+                               .text_max = limits[i].text_max};
+        render(&line, what);
+        if (!line.full) {
+            emit(&line);
+            return;
+        }
+    }
+}
+
+static void render_module(struct ss_line *line, const void *module)
+{
+    ss_record_module(line, &head, module);
+}
+
+static void render_process(struct ss_line *line, const void *facts)
+{
+    ss_record_process(line, &head, facts);
+}
+
+static void render_violation(struct ss_line *line, const void *facts)
+{
+    ss_record_violation(line, &head, facts);
+}
+
+static void render_lookup(struct ss_line *line, const void *facts)
+{
+    ss_record_lookup(line, &head, facts);
+}
+
+static void render_summary(struct ss_line *line, const void *counts)
+{
+    ss_record_summary(line, &head, counts);
 }
 
 /* Writes what a reader has to know of modules before it reads on: those that are new, or have
@@ -260,10 +301,7 @@ static void emit_modules(void)
         if (module->logged == shape)
             continue;
         module->logged = shape;
-        struct ss_line line = begin_line();
-        ss_record_module(&line, &head, module);
-        if (!line.full)
-            emit(&line);
+        emit_record(render_module, module);
     }
 }
 
@@ -292,15 +330,12 @@ static void prepare(void)
     if (state == UNOPENED) {
         choose_file();
         process.module = ss_module_at(0);
-        struct ss_line line = begin_line();
-        ss_record_process(&line, &head, &process);
-        emit(&line);
+        emit_record(render_process, &process);
     }
     emit_modules();
 }
 
-/* ---- records
- * -------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 void ss_log_start(void)
 {
@@ -351,22 +386,12 @@ void ss_log_violation(const struct ss_violation *violation)
     if (!ss_lock(&ss_log_lock))
         return;
     prepare();
-    struct ss_line line = begin_line();
-    /* What is too long loses frames first. */
-    uint32_t frames = 64;
-    for (unsigned i = 0; i < RENDERINGS; i++, frames /= 4) {
-        line = begin_line();
-        ss_record_violation(&line, &head, &facts, frames);
-        if (!line.full)
-            break;
-    }
-    if (!line.full)
-        emit(&line);
-    bool file = state == TO_FILE;
+    emit_record(render_violation, &facts);
     if (!ss_options.quiet) {
-        line = begin_line();
-        line.size /= 16;
-        ss_record_said(&line, &facts, file ? path : NULL);
+        struct ss_line line = {.data = buffer, .size = SAID_MAX - 1};
+        ss_record_said(&line, &facts, state == TO_FILE ? path : NULL);
+        line.size++;
+        ss_put(&line, "\n", 1);
         (void)ss_stderr_write(line.data, line.used);
     }
     ss_unlock(&ss_log_lock);
@@ -374,17 +399,13 @@ void ss_log_violation(const struct ss_violation *violation)
 
 void ss_log_lookup(struct ss_thread *thread, const struct ss_entry *entry)
 {
-    struct ss_thread_facts facts;
     const struct ss_site *site = entry && entry->span ? entry->span->site : NULL;
-    (void)ss_thread_facts(thread->serial, &facts);
+    struct ss_lookup_facts lookup = {.lookup = thread->lookup, .span = site ? site->name : NULL};
+    (void)ss_thread_facts(thread->serial, &lookup.thread);
     if (!ss_lock(&ss_log_lock))
         return;
     prepare();
-    struct ss_line line = begin_line();
-    ss_record_lookup(&line, &head, thread->lookup, &facts, site ? site->name : NULL,
-                     thread->lookup->span_serial, 64);
-    if (!line.full)
-        emit(&line);
+    emit_record(render_lookup, &lookup);
     ss_unlock(&ss_log_lock);
 }
 
@@ -410,10 +431,7 @@ void ss_log_summary(void)
         return;
     if (has_something_to_say()) {
         prepare();
-        struct ss_line line = begin_line();
-        ss_record_summary(&line, &head, counts);
-        if (!line.full)
-            emit(&line);
+        emit_record(render_summary, counts);
     }
     ss_unlock(&ss_log_lock);
 }

@@ -1,7 +1,8 @@
-/* Recognises the mangled names of the methods of tracing_core's trait Subscriber.
+/* Recognises the mangled names of the methods of tracing_core's trait Subscriber, and of the
+ * functions through which tracing-subscriber's registry closes spans of the default subscriber.
  *
- * Called by discover.c for every symbol name that contains "Subscriber". Pure functions of the
- * name; the name comes from a file and may be anything. */
+ * Called by discover.c for every symbol name that contains "Subscriber", "subscriber" or
+ * "dispatcher". Pure functions of the name; the name comes from a file and may be anything. */
 #include <string.h>
 
 #include "method_names.h"
@@ -28,6 +29,11 @@ static bool ends(struct ss_text text, const char *what)
 {
     size_t length = strlen(what);
     return text.length >= length && memcmp(text.data + text.length - length, what, length) == 0;
+}
+
+static bool contains(struct ss_text text, uint32_t from, const char *what)
+{
+    return memmem(text.data + from, text.length - from, what, strlen(what)) != NULL;
 }
 
 static int method_called(struct ss_text text)
@@ -217,19 +223,144 @@ static int v0_method(struct ss_text text)
     return -1;
 }
 
+/* ---- either ---------------------------------------------------------------------------------- */
+
+enum mangling { OTHER, LEGACY, V0 };
+
+/* Takes off what tells the mangling, and from v0 names the suffixes of LLVM and linkers. */
+static enum mangling strip(const char *name, size_t length, struct ss_text *text)
+{
+    *text = (struct ss_text){name, length < UINT32_MAX ? (uint32_t)length : 0};
+    enum mangling mangling = begins(*text, "_ZN") ? LEGACY : begins(*text, "_R") ? V0 : OTHER;
+    if (mangling == OTHER)
+        return OTHER;
+    text->data += mangling == LEGACY ? 3 : 2;
+    text->length -= mangling == LEGACY ? 3 : 2;
+    for (uint32_t i = 0; mangling == V0 && i < text->length; i++)
+        if (!is_base62(text->data[i]) && text->data[i] != '_')
+            text->length = i;
+    return mangling;
+}
+
 int ss_trait_method_of(const char *name, size_t length)
 {
-    struct ss_text text = {name, length < UINT32_MAX ? (uint32_t)length : 0};
-    bool legacy = begins(text, "_ZN");
-    if (!legacy && !begins(text, "_R"))
-        return -1;
-    text.data += legacy ? 3 : 2;
-    text.length -= legacy ? 3 : 2;
-    if (legacy)
+    struct ss_text text;
+    switch (strip(name, length, &text)) {
+    case LEGACY:
         return legacy_method(text);
-    /* Suffixes of LLVM and linkers. */
-    for (uint32_t i = 0; i < text.length; i++)
-        if (!is_base62(text.data[i]) && text.data[i] != '_')
-            text.length = i;
-    return v0_method(text);
+    case V0:
+        return v0_method(text);
+    default:
+        return -1;
+    }
+}
+
+bool ss_trait_is_default(const char *name, size_t length)
+{
+    struct ss_text text;
+    enum mangling mangling = strip(name, length, &text);
+    return begins(text, mangling == V0 ? "NvY" : "12tracing_core10subscriber10Subscriber");
+}
+
+/* ---- closers --------------------------------------------------------------------------------- */
+
+/* tracing-subscriber's registry.rs has no type or function that is generic over what users write,
+ * and what it drops for them it drops through tables: none of their code is inlined into it. The
+ * same goes for Dispatch. It may be inlined into get_default and into what leads from a pointer to
+ * a Subscriber, which therefore count for nothing without their callers. */
+static enum ss_closer closer_in(const struct ss_text path[4])
+{
+    if (equals(path[0], "tracing_subscriber") && equals(path[1], "registry") &&
+        equals(path[2], "sharded"))
+        return SS_CLOSER_BY_DEFAULT;
+    bool forwards = equals(path[0], "tracing_core") && equals(path[1], "dispatcher") &&
+                    (equals(path[2], "get_default") ||
+                     (equals(path[2], "Dispatch") &&
+                      (equals(path[3], "try_close") || equals(path[3], "drop_span"))));
+    return forwards ? SS_CLOSER_FORWARDS : SS_CLOSER_NONE;
+}
+
+/* The component `<Type as Trait>`. Traits of others are implemented for the registry too, by their
+ * own code. */
+static bool is_sharded_impl(struct ss_text component)
+{
+    return begins(component, "_$LT$tracing_subscriber..registry..sharded..") &&
+           (ends(component, "$u20$as$u20$tracing_core..subscriber..Subscriber$GT$") ||
+            ends(component, "$u20$as$u20$sharded_slab..clear..Clear$GT$") ||
+            ends(component, "$u20$as$u20$core..ops..drop..Drop$GT$"));
+}
+
+static bool is_pointer_impl(struct ss_text component)
+{
+    return equals(component, "_$LT$alloc..sync..Arc$LT$S$GT$$u20$as$u20$"
+                             "tracing_core..subscriber..Subscriber$GT$") ||
+           equals(component, "_$LT$alloc..boxed..Box$LT$S$GT$$u20$as$u20$"
+                             "tracing_core..subscriber..Subscriber$GT$");
+}
+
+static enum ss_closer legacy_closer(struct ss_text rest)
+{
+    struct ss_text path[4] = {{0}};
+    for (int i = 0; i < 4 && rest.length > 0 && rest.data[0] != 'E'; i++) {
+        uint32_t length;
+        if (!take_length(&rest, &length))
+            return SS_CLOSER_NONE;
+        path[i] = (struct ss_text){rest.data, length};
+        rest.data += length;
+        rest.length -= length;
+    }
+    if (is_sharded_impl(path[0]))
+        return SS_CLOSER_BY_DEFAULT;
+    if (is_pointer_impl(path[0]) && equals(path[1], "try_close"))
+        return SS_CLOSER_FORWARDS;
+    return closer_in(path);
+}
+
+/* The path that a v0 name begins with says where the function is written: for an impl's it is the
+ * impl's module, and then the type follows. Only letters that say how paths nest precede it. */
+static enum ss_closer v0_closer(struct ss_text text)
+{
+    struct v0 v0 = {text, 0};
+    struct ss_text path[4] = {{0}};
+    uint32_t names = 0, ignored;
+    char impl = 0;
+    while (!(v0.at < text.length && text.data[v0.at] == 'C')) {
+        if (v0_take(&v0, 'N')) {
+            v0.at++; /* the namespace */
+            names++;
+            continue;
+        }
+        impl = v0_take(&v0, 'X') ? 'X' : v0_take(&v0, 'M') ? 'M' : 0;
+        if (!impl && !v0_take(&v0, 'I'))
+            return SS_CLOSER_NONE;
+        names = 0;
+        if (impl && v0_take(&v0, 's') && !v0_take_number(&v0, &ignored))
+            return SS_CLOSER_NONE;
+    }
+    v0.at++;
+    for (uint32_t i = 0; i < 4 && i <= names; i++)
+        if (!v0_take_name(&v0, &path[i]))
+            return SS_CLOSER_NONE;
+    if (impl && equals(path[0], "tracing_core") && names == 1) {
+        bool forwards =
+            impl == 'X'
+                ? equals(path[1], "subscriber") && v0_method(text) == SS_TRAIT_TRY_CLOSE
+                : equals(path[1], "dispatcher") && (contains(text, v0.at, "_8Dispatch9try_close") ||
+                                                    contains(text, v0.at, "_8Dispatch9drop_span"));
+        return forwards ? SS_CLOSER_FORWARDS : SS_CLOSER_NONE;
+    }
+    return closer_in(path);
+}
+
+enum ss_closer ss_closer_of(const char *name, size_t length)
+{
+    struct ss_text text;
+    switch (strip(name, length, &text)) {
+    case LEGACY:
+        return legacy_closer(text);
+    case V0:
+        return v0_closer(text);
+    default:
+        return SS_CLOSER_NONE;
+    }
 }

@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* ---- integers
- * ------------------------------------------------------------------------------------- */
+/* ---- integers -------------------------------------------------------------------------------- */
 
 static void put_integer(struct ss_line *line, bool negative, uint64_t low, uint64_t high)
 {
@@ -52,8 +51,7 @@ void ss_put_i128(struct ss_line *line, uint64_t low, uint64_t high)
     put_integer(line, negative, low, high);
 }
 
-/* ---- doubles
- * -------------------------------------------------------------------------------------- */
+/* ---- doubles --------------------------------------------------------------------------------- */
 
 /* The largest that occur are 2^1077 or so: the exponent, and one digit's room. */
 enum { LIMBS = 36 };

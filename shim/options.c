@@ -237,6 +237,8 @@ void ss_options_read(const char *text)
                 at++;
             else if (quote)
                 SS_WARN(SS_OPTIONS_VARIABLE ": a quote is not closed: ", start);
+            if (*at && *at != ':')
+                SS_WARN(SS_OPTIONS_VARIABLE ": ignored behind a quote: ", at);
             while (*at && *at != ':')
                 at++;
         } else {

@@ -130,10 +130,16 @@ void ss_put_plain(struct ss_line *line, const char *text)
 
 void ss_put_json(struct ss_line *line, const char *text, size_t length)
 {
+    uint32_t left = line->text_max ? line->text_max : UINT32_MAX;
     ss_put(line, "\"", 1);
     while (length) {
         unsigned size = ss_utf8_length(text, length);
         unsigned char first = (unsigned char)*text;
+        if (left < 4) {
+            ss_puts(line, "\u2026");
+            break;
+        }
+        left -= size ? size : 1;
         if (size == 0) {
             ss_puts(line, "\\ufffd");
             size = 1;
@@ -225,7 +231,7 @@ void ss_say(int level, const char *piece, ...)
         return;
 
     char buffer[512];
-    struct ss_line line = {buffer, sizeof buffer - 1, 0, false};
+    struct ss_line line = {.data = buffer, .size = sizeof buffer - 1};
     ss_puts(&line, "strayspan: ");
     va_list pieces;
     va_start(pieces, piece);

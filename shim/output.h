@@ -4,11 +4,14 @@
 
 #include "internal.h"
 
-/* Text under construction in a buffer of fixed size; what does not fit is dropped and noted. */
+/* Text under construction in a buffer of fixed size; what does not fit is dropped and noted. The limits
+ * are for a second try. */
 struct ss_line {
     char *data;
     size_t size, used;
     bool full;
+    uint32_t text_max;   /* JSON strings are cut after this many bytes of text, 0: not at all */
+    uint32_t frames_max; /* how many frames of a stack a record shows (records.c) */
 };
 
 SS_HIDDEN void ss_put(struct ss_line *line, const char *text, size_t length);

@@ -112,15 +112,4 @@ static inline bool ss_is_mapped(uintptr_t address)
     return result != -14 /* EFAULT */;
 }
 
-/* Copies size bytes of this process's memory; false where any of them cannot be read. */
-static inline bool ss_read_memory(void *to, uintptr_t from, size_t size)
-{
-    struct {
-        void *base;
-        size_t length;
-    } local = {to, size}, remote = {(void *)from, size};
-    return ss_syscall(__NR_process_vm_readv, ss_sys_getpid(), (long)&local, 1, (long)&remote, 1,
-                      0) == (long)size;
-}
-
 #endif

@@ -27,8 +27,7 @@ static const struct {
 #undef X
 };
 
-/* ---- JSON
- * ----------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_text(struct ss_line *line, const char *text)
 {
@@ -135,8 +134,7 @@ static void close_record(struct ss_line *line)
     ss_put(line, "}\n", 2);
 }
 
-/* ---- parts
- * ---------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static void put_frames(struct ss_line *line, const struct ss_stack_frame *frames, uint32_t count)
 {
@@ -152,12 +150,13 @@ static void put_frames(struct ss_line *line, const struct ss_stack_frame *frames
 }
 
 /* The stack of an id, or the caller alone. */
-static void key_stack(struct ss_line *line, uint32_t id, uintptr_t caller, uint32_t max_frames)
+static void key_stack(struct ss_line *line, uint32_t id, uintptr_t caller)
 {
     const struct ss_stack *stack = ss_stack_at(id);
     key(line, "stack");
     if (stack) {
-        put_frames(line, stack->frames, stack->count < max_frames ? stack->count : max_frames);
+        put_frames(line, stack->frames,
+                   stack->count < line->frames_max ? stack->count : line->frames_max);
     } else if (caller) {
         struct ss_stack_frame frame = ss_stack_frame(caller);
         put_frames(line, &frame, 1);
@@ -166,8 +165,7 @@ static void key_stack(struct ss_line *line, uint32_t id, uintptr_t caller, uint3
     }
 }
 
-static void key_thread(struct ss_line *line, const struct ss_thread_facts *thread,
-                       uint32_t max_frames)
+static void key_thread(struct ss_line *line, const struct ss_thread_facts *thread)
 {
     open_object(line, "thread");
     key_number(line, "serial", thread->serial);
@@ -175,31 +173,26 @@ static void key_thread(struct ss_line *line, const struct ss_thread_facts *threa
     key_name(line, "name", thread->name);
     key_known(line, "created_by", thread->creator);
     key_name(line, "span", thread->creator_span);
-    key_stack(line, thread->creation_stack, 0, max_frames);
+    key_stack(line, thread->creation_stack, 0);
     close_object(line);
 }
 
 static void key_moment(struct ss_line *line, const char *name, const struct ss_moment *moment,
-                       const struct ss_thread_facts *thread, uint32_t max_frames)
+                       const struct ss_thread_facts *thread)
 {
     open_object(line, name);
-    key_thread(line, thread, max_frames);
+    key_thread(line, thread);
     key_time(line, "time", moment->time);
-    key_stack(line, moment->stack, moment->caller, max_frames);
+    key_stack(line, moment->stack, moment->caller);
     key(line, "typical");
     ss_puts(line, moment->stack & SS_STACK_TYPICAL ? "true" : "false");
     close_object(line);
 }
 
-static void put_instance(struct ss_line *line, const struct ss_instance *instance)
+static void put_instance(struct ss_line *line, uint64_t serial, const struct ss_table *table)
 {
-    if (!instance) {
-        ss_puts(line, "null");
-        return;
-    }
-    const struct ss_table *table = instance->table;
     ss_put(line, "{", 1);
-    key_number(line, "serial", atomic_load(&instance->serial));
+    key_number(line, "serial", serial);
     key_text(line, "type", table ? table->type : NULL);
     key_known(line, "module", table ? table->module->id : 0);
     key_known(line, "table", table ? table->address - table->module->bias : 0);
@@ -224,9 +217,11 @@ static void put_span(struct ss_line *line, const struct ss_violation *violation)
     key_text(line, "provider",
              violation->owner->provider == SS_PROVIDER_RUST ? "rust-tracing" : "annotation");
     open_object(line, "fields");
-    if (violation->values)
+    /* Names and values are the first to go where a line is too long. */
+    if (violation->values && !line->text_max)
         ss_put(line, violation->values->text, violation->values->used);
-    for (uint32_t i = 0; !violation->values && site && i < site->field_count; i++)
+    for (uint32_t i = 0; !line->text_max && !violation->values && site && i < site->field_count;
+         i++)
         if (site->fields[i]) {
             if (line->data[line->used - 1] != '{')
                 ss_put(line, ",", 1);
@@ -248,8 +243,7 @@ static void put_lookup(struct ss_line *line, const struct ss_lookup *lookup)
     key_number(line, "addresses", lookup->addresses);
 }
 
-/* ---- records
- * -------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void key_option(struct ss_line *line, const struct ss_option *option)
 {
@@ -342,7 +336,7 @@ void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
 }
 
 void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
-                      struct ss_module *module)
+                      const struct ss_module *module)
 {
     open_record(line, head, SS_LOG_MODULE, ss_sys_clock(0));
     key_number(line, "id", module->id);
@@ -371,7 +365,7 @@ void ss_violation_facts(const struct ss_violation *violation, struct ss_violatio
 }
 
 void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
-                         const struct ss_violation_facts *facts, uint32_t max_frames)
+                         const struct ss_violation_facts *facts)
 {
     static const char *const names[SS_MOMENTS] = {"created", "entered", "exited", "closed"};
     const struct ss_violation *violation = facts->violation;
@@ -393,7 +387,7 @@ void ss_record_violation(struct ss_line *line, const struct ss_record_head *head
     }
     for (unsigned i = 0; i < SS_MOMENTS; i++)
         if (facts->moments[i]->thread)
-            key_moment(line, names[i], facts->moments[i], &facts->threads[i], max_frames);
+            key_moment(line, names[i], facts->moments[i], &facts->threads[i]);
     if (violation->lookup) {
         open_object(line, "lookup");
         put_lookup(line, violation->lookup);
@@ -401,26 +395,27 @@ void ss_record_violation(struct ss_line *line, const struct ss_record_head *head
     }
     open_object(line, "instances");
     key(line, "owner");
-    put_instance(line, violation->owner);
-    if (violation->has_called) {
+    put_instance(line, atomic_load(&violation->owner->serial), violation->owner->table);
+    if (violation->called) {
         key(line, "called");
-        put_instance(line, violation->called);
+        put_instance(line, atomic_load(&violation->called->serial), violation->called->table);
+    } else if (violation->has_called) {
+        key_text(line, "called", NULL);
     }
     close_object(line);
     close_record(line);
 }
 
 void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
-                      const struct ss_lookup *lookup, const struct ss_thread_facts *thread,
-                      const char *span, uint64_t span_serial, uint32_t max_frames)
+                      const struct ss_lookup_facts *facts)
 {
     open_record(line, head, SS_LOG_LOOKUP, ss_sys_clock(0));
-    put_lookup(line, lookup);
-    key_thread(line, thread, max_frames);
-    if (span_serial) {
+    put_lookup(line, facts->lookup);
+    key_thread(line, &facts->thread);
+    if (facts->lookup->span_serial) {
         open_object(line, "span");
-        key_number(line, "serial", span_serial);
-        key_text(line, "name", span);
+        key_number(line, "serial", facts->lookup->span_serial);
+        key_text(line, "name", facts->span);
         close_object(line);
     } else {
         key_text(line, "span", NULL);
@@ -462,12 +457,12 @@ static void put_not_judged(struct ss_line *line, const uint64_t counts[SS_UNJUDG
     close_object(line);
     key(line, "instances");
     ss_put(line, "[", 1);
-    struct ss_instance *instance;
-    for (uint32_t i = 0, shown = 0; shown < 64 && (instance = ss_instance_at(i)); i++)
-        if (atomic_load(&instance->serial) && atomic_load(&instance->constant_id)) {
-            ss_puts(line, shown++ ? "," : "");
-            put_instance(line, instance);
-        }
+    uint64_t serial;
+    const struct ss_table *table;
+    for (uint32_t i = 0; ss_instance_distrusted(i, &serial, &table); i++) {
+        ss_puts(line, i ? "," : "");
+        put_instance(line, serial, table);
+    }
     ss_put(line, "]", 1);
     close_object(line);
 }
@@ -517,8 +512,7 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     close_record(line);
 }
 
-/* ---- for people
- * ----------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void say_thread(struct ss_line *line, const struct ss_thread_facts *thread)
 {
@@ -582,6 +576,4 @@ void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts
         ss_puts(line, "; see: strayspan report ");
         ss_put_plain(line, log);
     }
-    line->full = false;
-    ss_puts(line, "\n");
 }

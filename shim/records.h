@@ -33,18 +33,21 @@ SS_HIDDEN void ss_violation_facts(const struct ss_violation *violation,
 SS_HIDDEN void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
                                  const struct ss_process_facts *process);
 
-/* Of one module; the versions are read here. */
+/* Of one module. */
 SS_HIDDEN void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
-                                struct ss_module *module);
+                                const struct ss_module *module);
 
-/* At most max_frames of each stack. */
 SS_HIDDEN void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
-                                   const struct ss_violation_facts *facts, uint32_t max_frames);
+                                   const struct ss_violation_facts *facts);
 
+/* A look-up with the thread that made it and the name of the span it ran in, NULL for none. */
+struct ss_lookup_facts {
+    const struct ss_lookup *lookup;
+    const char *span;
+    struct ss_thread_facts thread;
+};
 SS_HIDDEN void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
-                                const struct ss_lookup *lookup,
-                                const struct ss_thread_facts *thread, const char *span,
-                                uint64_t span_serial, uint32_t max_frames);
+                                const struct ss_lookup_facts *facts);
 
 /* Rules' counts are gathered before, by rule. */
 struct ss_rule_counts;

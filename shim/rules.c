@@ -46,8 +46,7 @@ void ss_rules_forked(void)
     breaches = NULL;
 }
 
-/* ---- names of a breach
- * ---------------------------------------------------------------------------- */
+/* ---- names of a breach ----------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, const void *data, size_t size)
 {
@@ -135,8 +134,7 @@ static void name_breach(struct ss_violation *violation)
                                                                         : violation->closed.caller);
 }
 
-/* ---- from breach to report
- * ----------------------------------------------------------------------- */
+/* ---- from breach to report ------------------------------------------------------------------- */
 
 /* Counts the breach; returns how many of its fingerprint there were with it. */
 static uint64_t count_breach(const struct ss_violation *violation)
@@ -196,15 +194,17 @@ static void act(void)
     }
 }
 
-/* Whether the rule is on and the span has not been reported; then it has. */
-static bool may_report(enum ss_rule rule, struct ss_span_ref span)
+/* Whether a breach of the rule by the span would be reported. */
+static bool is_wanted(enum ss_rule rule, struct ss_span_ref span)
 {
     return ss_options.severities[rule] != SS_SEVERITY_OFF &&
            ss_sys_getpid() == atomic_load(&ss_own_pid) &&
-           !atomic_exchange(&span.span->reported, true);
+           !atomic_load_explicit(&span.span->reported, memory_order_relaxed);
 }
 
-static void fill_span(struct ss_violation *violation, enum ss_rule rule, struct ss_span_ref span)
+/* Fills in what is known of the span. Returns false where it is another's turn to report it, or where the
+ * record has become another span's meanwhile; else the span counts as reported. */
+static bool begin_report(struct ss_violation *violation, enum ss_rule rule, struct ss_span_ref span)
 {
     memset(violation, 0, sizeof *violation);
     violation->rule = rule;
@@ -214,6 +214,9 @@ static void fill_span(struct ss_violation *violation, enum ss_rule rule, struct 
     violation->span_id = span.span->id;
     violation->owner = span.span->instance;
     violation->created = span.span->created;
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load(&span.span->serial) == span.serial &&
+           !atomic_exchange(&span.span->reported, true);
 }
 
 /* The values that a span has, as a copy: others may close it meanwhile, and its block be another's.
@@ -255,8 +258,7 @@ static void report(struct ss_thread *thread, struct ss_span_ref span,
     act();
 }
 
-/* ---- checks
- * --------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct ss_span_ref span)
 {
@@ -267,31 +269,44 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     enum ss_rule rule = home ? SS_RULE_FOREIGN_THREAD_EXIT : SS_RULE_EXIT_WITHOUT_ENTER;
     if (home)
         ss_thread_claim(home, span.serial);
-    if (!may_report(rule, span))
+    if (!is_wanted(rule, span) || !begin_report(&violation, rule, span))
         return;
-    fill_span(&violation, rule, span);
     violation.entered = entered;
     violation.exited.caller = call->caller;
     report(thread, span, &violation);
 }
 
-/* Whether the frame that put the mark on is still there: on this stack, above us, and its return
- * address where it was. */
-static bool is_current(struct ss_thread *thread, const struct ss_mark *mark, uintptr_t frame)
+/* Whether the frame that put the mark on is still there: above us on a stack that is no larger than any,
+ * its return address where it was. */
+static bool is_current(const struct ss_mark *mark, uintptr_t frame)
 {
-    uintptr_t low, high;
-    return ss_thread_stack(thread, frame, &low, &high) && mark->frame > frame &&
-           mark->frame < high && *(const uintptr_t *)mark->frame == mark->caller;
+    const uintptr_t largest = (uintptr_t)1 << 30;
+    return mark->frame > frame && mark->frame - frame < largest && ss_is_mapped(mark->frame) &&
+           *(const uintptr_t *)mark->frame == mark->caller;
 }
 
-/* Whether a span of the called instance was made inside the call that the mark is about: a layer
- * that traces its own work closes spans of its own there, and their ids may be anything. */
-static bool made_inside(const struct ss_thread *thread, const struct ss_mark *mark,
-                        const struct ss_instance *called, uint64_t id)
+/* Whether the close comes out of code that closes through the thread's default subscriber. */
+static bool goes_by_default(struct ss_thread *thread, const struct ss_call *call)
+{
+    enum { FORWARDERS = 4 };
+    uintptr_t caller = call->caller;
+    for (unsigned i = 0; i < FORWARDERS && caller && ss_closer_forwards(caller); i++)
+        caller = ss_stack_caller_of(thread, caller);
+    return caller && ss_closes_by_default(caller);
+}
+
+/* Whether the called instance closes a span of its own: a layer of the other may trace its own work, or keep
+ * a span beside each that it sees, and ids are no more than small numbers. */
+static bool closes_its_own(struct ss_thread *thread, const struct ss_call *call,
+                           const struct ss_mark *mark, const struct ss_instance *called,
+                           uint64_t id)
 {
     struct ss_span_ref own = ss_span_find(called, id);
-    return own.span && own.span->created.thread == thread->serial &&
-           (int32_t)(own.span->created_number - mark->created_number) > 0;
+    if (!own.span)
+        return false;
+    bool made_inside = own.span->created.thread == thread->serial &&
+                       (int32_t)(own.span->created_number - mark->created_number) > 0;
+    return made_inside || !goes_by_default(thread, call);
 }
 
 void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
@@ -307,22 +322,24 @@ void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
     /* The record may be another span's by now. */
     if (of_parent || atomic_load(&mark->span->serial) != span.serial)
         span = ss_span_find(mark->instance, id);
-    if (!span.span || !is_current(thread, mark, call->frame) ||
-        (called && (made_inside(thread, mark, called, id) ||
-                    ss_instance_reaches(called, call->address, mark->instance))))
-        return;
     enum ss_rule rule = called ? SS_RULE_WRONG_SUBSCRIBER : SS_RULE_LOST_CLOSE;
-    if ((!called && ss_stack_is_ending(thread)) || !may_report(rule, span))
+    /* What is cheap comes first, as a breach may be made as often as the code runs. */
+    if (!span.span || !is_wanted(rule, span) || !is_current(mark, call->frame))
+        return;
+    if (called && (closes_its_own(thread, call, mark, called, id) ||
+                   ss_instance_reaches(called, call->address, mark->instance) ||
+                   ss_instance_reaches(mark->instance, mark->address, called)))
         return;
 
     struct ss_violation violation;
-    fill_span(&violation, rule, span);
+    if ((!called && ss_stack_is_ending(thread)) || !begin_report(&violation, rule, span))
+        return;
     violation.called = called;
     violation.has_called = true;
     violation.closing_id = id;
     violation.closing_parent = of_parent;
     violation.closed.caller = call->caller;
-    if (mark->operation == SS_IN_EXIT && !of_parent) {
+    if (atomic_load(&mark->operation) == SS_IN_EXIT && !of_parent) {
         violation.entered = mark->entered;
         violation.exited.caller = mark->caller;
     }
@@ -332,14 +349,13 @@ void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
 void ss_judge_annotated_close(struct ss_thread *thread, const struct ss_call *call,
                               struct ss_span_ref span, struct ss_instance *called)
 {
-    enum ss_rule rule = called ? SS_RULE_WRONG_SUBSCRIBER : SS_RULE_LOST_CLOSE;
-    if (!may_report(rule, span))
-        return;
     struct ss_violation violation;
-    fill_span(&violation, rule, span);
+    enum ss_rule rule = called ? SS_RULE_WRONG_SUBSCRIBER : SS_RULE_LOST_CLOSE;
+    if (!is_wanted(rule, span) || !begin_report(&violation, rule, span))
+        return;
     violation.called = called;
     violation.has_called = true;
-    violation.closing_id = span.span->id;
+    violation.closing_id = violation.span_id;
     violation.closed.caller = call->caller;
     report(thread, span, &violation);
 }

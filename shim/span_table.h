@@ -11,7 +11,7 @@ struct ss_span_ref {
     uint64_t serial;
 };
 
-/* Finds a live span. Lock-free, any context. */
+/* Finds a live span: without a lock where it is there, with its shard's where it is not. */
 SS_HIDDEN struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id);
 
 /* Adds a copy of model (its serial is ignored) and returns it. Where a live span of that id is

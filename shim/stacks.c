@@ -12,7 +12,10 @@
 #include "start.h"
 #include "threads.h"
 
-enum { FRAMES = 64, PIECE = 1024, PIECES = 256 };
+enum { FRAMES_KEPT = 64, FRAMES_DEEP = 1024, PIECE = 1024, PIECES = 64 };
+
+/* How many frames of ours may be below the program's. */
+enum { OWN_FRAMES = 16 };
 
 struct interned {
     UT_hash_handle hh;
@@ -23,8 +26,8 @@ struct interned {
 /* Room for one walk, as the program's stack may be small. */
 struct scratch {
     struct scratch *next;
-    struct ss_frame frames[FRAMES];
-    struct ss_stack_frame packed[FRAMES];
+    struct ss_frame frames[FRAMES_DEEP];
+    struct ss_stack_frame packed[FRAMES_KEPT];
 };
 
 struct ss_lock ss_stacks_lock;
@@ -130,14 +133,14 @@ static uint32_t intern(const struct ss_stack_frame *frames, uint32_t count)
     return stack ? stack->id : 0;
 }
 
-static uint32_t walk(struct ss_thread *thread, struct scratch *scratch)
+static uint32_t walk(struct ss_thread *thread, struct scratch *scratch, uint32_t max)
 {
     struct ss_registers here = {0};
     uintptr_t low, high;
     ss_registers_here(&here);
     if (!ss_thread_stack(thread, here.rsp, &low, &high))
         return 0;
-    return ss_walk(&here, low, high, scratch->frames, FRAMES);
+    return ss_walk(&here, low, high, scratch->frames, max);
 }
 
 uint32_t ss_stack_capture(struct ss_thread *thread)
@@ -145,7 +148,7 @@ uint32_t ss_stack_capture(struct ss_thread *thread)
     struct scratch *scratch = take_scratch();
     if (!scratch)
         return 0;
-    uint32_t walked = walk(thread, scratch), count = 0, id = 0;
+    uint32_t walked = walk(thread, scratch, FRAMES_KEPT + OWN_FRAMES), count = 0, id = 0;
     for (uint32_t i = 0; i < walked && count < (uint32_t)ss_options.max_frames; i++) {
         uintptr_t ip = scratch->frames[i].ip;
         if (!ss_start_is_own_code(ip))
@@ -175,15 +178,34 @@ uint32_t ss_stack_from(uint32_t id, uintptr_t address)
     return id;
 }
 
+uintptr_t ss_stack_caller_of(struct ss_thread *thread, uintptr_t address)
+{
+    struct scratch *scratch = take_scratch();
+    if (!scratch)
+        return 0;
+    uintptr_t caller = 0;
+    uint32_t walked = walk(thread, scratch, FRAMES_KEPT);
+    for (uint32_t i = 0; i + 1 < walked; i++)
+        if (scratch->frames[i].ip == address) {
+            caller = scratch->frames[i + 1].ip;
+            break;
+        }
+    if (ss_lock(&ss_stacks_lock)) {
+        put_scratch(scratch);
+        ss_unlock(&ss_stacks_lock);
+    }
+    return caller;
+}
+
 bool ss_stack_is_ending(struct ss_thread *thread)
 {
     if (thread->ending)
         return true;
     struct scratch *scratch = take_scratch();
     if (!scratch)
-        return false;
-    bool ending = false;
-    uint32_t walked = walk(thread, scratch);
+        return true;
+    uint32_t walked = walk(thread, scratch, FRAMES_DEEP);
+    bool ending = walked == 0 || walked == FRAMES_DEEP || !scratch->frames[walked - 1].function;
     for (uint32_t i = 0; i < walked; i++)
         for (unsigned j = 0; j < 2; j++)
             /* A function that does not return may end with its last call. */

@@ -47,8 +47,7 @@ bool ss_start_is_own_code(uintptr_t address)
 
 extern SS_EXPORT strayspan_new_fn strayspan_annotate_new;
 
-/* ---- fork
- * ----------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 /* A fork in a signal handler that came while its thread was inside the shim, maybe with a lock of
  * ours. */
@@ -105,8 +104,7 @@ static void fork_child(void)
         go_passive();
 }
 
-/* ---- start
- * ---------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 /* What the loader gave our constructor: libc's own variable is not set yet when we are the first. */
 static char **environment;

@@ -21,7 +21,7 @@ SS_HIDDEN bool ss_start_is_own_code(uintptr_t address);
 /* Looks at modules that are new, and begins to watch once there is something to be watched. */
 SS_HIDDEN void ss_start_look(void);
 
-/* Called once there is something to watch: opens the log where it is asked for, wraps threads. */
+/* Called once there is something to watch: opens the log where it is asked for. */
 SS_HIDDEN void ss_start_activate(void);
 
 #endif

@@ -207,12 +207,19 @@ void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
 {
     if (!ss_lock(&ss_threads_lock))
         return;
-    struct ss_claim *claim = free_claims;
+    struct ss_claim *claim = thread->claims;
+    while (claim && claim->span_serial != span_serial)
+        claim = claim->next;
+    if (claim || !atomic_load(&thread->live)) {
+        ss_unlock(&ss_threads_lock);
+        return;
+    }
+    claim = free_claims;
     if (claim)
         free_claims = claim->next;
     else
         claim = ss_alloc(sizeof *claim);
-    if (claim && atomic_load(&thread->live)) {
+    if (claim) {
         claim->span_serial = span_serial;
         claim->next = thread->claims;
         thread->claims = claim;
@@ -317,12 +324,18 @@ bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
         if (!atomic_load(&thread->live) || thread->serial != serial)
             continue;
         *out = thread->facts;
-        if (thread->facts.tid == ss_sys_getpid())
+        if (out->tid == ss_sys_getpid())
             memcpy(out->name, "main", sizeof "main");
         else
-            read_name(thread->facts.tid, out->name);
-        return true;
+            read_name(out->tid, out->name);
+        atomic_thread_fence(memory_order_acquire);
+        /* It may have ended meanwhile, and the record be another's: then it is among the remembered. */
+        if (atomic_load(&thread->live) && thread->serial == serial && out->serial == serial)
+            return true;
+        break;
     }
+    memset(out, 0, sizeof *out);
+    out->serial = serial;
     if (!ss_lock(&ss_threads_lock))
         return false;
     bool found = remembered[serial % REMEMBERED].serial == serial;

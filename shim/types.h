@@ -25,8 +25,7 @@
 #define SS_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* ---- modules ------------------------------------------------------------------------------------
- */
+/* ---- modules --------------------------------------------------------------------------------- */
 
 enum { SS_SEGMENTS_MAX = 16, SS_BUILD_ID_MAX = 64, SS_MODULES_MAX = 4096 };
 
@@ -61,8 +60,7 @@ struct ss_module {
     uint32_t logged;         /* records.c: 0, or one more than the tables it was logged with */
 };
 
-/* ---- subscriber tables --------------------------------------------------------------------------
- */
+/* ---- subscriber tables ----------------------------------------------------------------------- */
 
 /* The methods of `dyn Subscriber` that matter, in the order in which they are patched. */
 enum ss_method {
@@ -91,8 +89,7 @@ struct ss_table_found {
     const char *evidence;
 };
 
-/* ---- call sites ---------------------------------------------------------------------------------
- */
+/* ---- call sites ------------------------------------------------------------------------------ */
 
 enum ss_metadata_order { SS_ORDER_UNKNOWN, SS_ORDER_A, SS_ORDER_B, SS_ORDER_LEARNED };
 
@@ -128,8 +125,7 @@ struct ss_interest_counts {
     uint32_t live, filtered, unreached;
 };
 
-/* ---- state --------------------------------------------------------------------------------------
- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 /* Where spans come from. */
 enum ss_provider { SS_PROVIDER_RUST, SS_PROVIDER_ANNOTATION };
@@ -169,6 +165,7 @@ struct ss_instance {
     uint32_t address_count;
     uint32_t index;           /* of the record */
     _Atomic bool forwards;    /* its calls reach another hooked instance, which counts them */
+    _Atomic bool keeps;       /* was seen not to forward an exit: forwards stays false */
     _Atomic bool constant_id; /* handed a live id out: not judged */
     enum ss_provider provider;
     struct ss_instance *next_free;
@@ -244,7 +241,7 @@ struct ss_span {
     struct ss_values *values;         /* NULL: not captured */
     uint64_t parent;                  /* id in the same instance, 0 for none */
     struct ss_moment created;
-    uint32_t created_number;       /* how many spans its thread had made by then */
+    uint32_t created_number; /* ss_thread.made then */
     _Atomic uint32_t last_entered; /* serial of the thread that entered it last */
     _Atomic bool reported;
     struct ss_span *next_free;
@@ -266,14 +263,15 @@ struct ss_entry {
 enum ss_operation { SS_IN_EXIT, SS_IN_CLOSE };
 
 struct ss_mark {
-    uintptr_t frame;  /* address of the thunk's return address */
+    uintptr_t frame;   /* address of the thunk's return address */
+    uintptr_t address; /* of the subscriber */
     uintptr_t caller; /* what stood there: a mark whose word differs is stale */
     uint64_t id;
     struct ss_instance *instance;
     struct ss_span *span;         /* NULL: its creation was not seen */
     _Atomic uint64_t span_serial; /* other threads read it, and operation */
     _Atomic enum ss_operation operation;
-    uint32_t created_number;  /* ss_thread.created then */
+    uint32_t created_number;  /* ss_thread.made then */
     uint32_t sequence;        /* ss_thread.sequence then */
     struct ss_moment entered; /* exit: of the entry that it removed */
 };
@@ -315,6 +313,7 @@ struct ss_thread {
     uint32_t serial;
     _Atomic uint32_t mark_depth;
     uint32_t sequence; /* of the calls that stay on the stack while the original runs */
+    uint32_t made;     /* spans that this thread made; goes on after a fork */
     _Atomic uint64_t created, entered, exited, closed;
 
     struct {
@@ -335,7 +334,7 @@ struct ss_thread {
 
     _Atomic bool live;
     uintptr_t stack_low, stack_high;
-    struct ss_claim *claims; /* under the state lock */
+    struct ss_claim *claims; /* under ss_threads_lock */
     struct ss_lookup *lookup;
     struct ss_values *shown_values; /* the copy that a violation of this thread's shows */
     struct ss_thread_facts facts;
@@ -346,8 +345,7 @@ struct ss_thread {
     struct ss_entry first_entries[SS_FIRST_ENTRIES];
 };
 
-/* ---- judgement ----------------------------------------------------------------------------------
- */
+/* ---- judgement ------------------------------------------------------------------------------- */
 
 /* One breach, as gathered by rules.c and written by log.c. Moments with thread 0 do not apply. */
 struct ss_violation {

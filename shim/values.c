@@ -20,8 +20,7 @@
 
 enum { WORD = sizeof(uintptr_t), BLOCKS_AT_ONCE = 8, TEXT_SHOWN = 200, PAGE = 4096 };
 
-/* ---- free blocks
- * ---------------------------------------------------------------------------------- */
+/* ---- free blocks ----------------------------------------------------------------------------- */
 
 static struct ss_values *free_blocks;
 
@@ -63,8 +62,7 @@ void ss_values_free(struct ss_values *values)
     give(values, values);
 }
 
-/* ---- what may be read
- * ----------------------------------------------------------------------------- */
+/* ---- what may be read ------------------------------------------------------------------------ */
 
 /* The calling thread's stack, as far as it is in use. */
 struct stack {
@@ -89,8 +87,7 @@ static bool readable(const struct stack *stack, uintptr_t address, size_t count)
            (on_stack(stack, address, count * WORD) || in_module(address, count * WORD));
 }
 
-/* ---- the visitor
- * ---------------------------------------------------------------------------------- */
+/* ---- the visitor ----------------------------------------------------------------------------- */
 
 /* `&mut dyn Visit` is this and the table below. Where the value does not fit, or is none of ours,
  * nothing is said of it. */
@@ -223,8 +220,7 @@ static const struct visit_table {
     {visit_other, visit_other, visit_other, visit_other},
 };
 
-/* ---- the ValueSet
- * --------------------------------------------------------------------------------- */
+/* ---- the ValueSet ---------------------------------------------------------------------------- */
 
 /* Its elements: {&Field, data, vtable} each or, with a value for every field in their order, {data,
  * vtable}. */
@@ -312,8 +308,7 @@ static void record(const uintptr_t *value, struct visitor *visitor)
     ((record_fn *)word[3])((const void *)data, field, visitor, &visit_table);
 }
 
-/* ---- rendering
- * ------------------------------------------------------------------------------------ */
+/* ---- rendering ------------------------------------------------------------------------------- */
 
 /* `"name":`, after a comma where something is before it. */
 static void put_key(struct ss_line *line, const char *name)
@@ -330,7 +325,7 @@ enum { NULL_LENGTH = 4 };
  */
 static size_t least_length(struct ss_values *values, const struct ss_site *site)
 {
-    struct ss_line line = {values->text, sizeof values->text, 0, false};
+    struct ss_line line = {.data = values->text, .size = sizeof values->text};
     for (uint32_t i = 0; i < site->field_count; i++)
         if (site->fields[i]) {
             put_key(&line, site->fields[i]);
@@ -343,7 +338,7 @@ static size_t least_length(struct ss_values *values, const struct ss_site *site)
 static bool render(struct ss_values *values, const struct ss_site *site, const uintptr_t *fields,
                    const struct value_set *set, const struct stack *stack)
 {
-    struct visitor visitor = {{values->text, sizeof values->text, 0, false}, stack, false};
+    struct visitor visitor = {{.data = values->text, .size = sizeof values->text}, stack, false};
     struct ss_line *line = &visitor.line;
     size_t later = least_length(values, site);
     if (later == SIZE_MAX)

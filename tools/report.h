@@ -33,8 +33,7 @@ extern const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT];
 /* The row's index, or -1. */
 int ss_rule_of(const char *code);
 
-/* ---- modules, stacks, frames
- * ---------------------------------------------------------------------- */
+/* ---- modules, stacks, frames ----------------------------------------------------------------- */
 
 struct ss_symbols; /* symbolize.c */
 
@@ -88,8 +87,7 @@ struct ss_frames {
     struct ss_frame *frames;
 };
 
-/* ---- violations
- * ----------------------------------------------------------------------------------- */
+/* ---- violations ------------------------------------------------------------------------------ */
 
 struct ss_thread {
     int64_t serial, tid, created_by; /* created_by 0: not known */
@@ -166,8 +164,7 @@ struct ss_violation {
     struct ss_blame blame;
 };
 
-/* ---- what was and was not seen
- * -------------------------------------------------------------------- */
+/* ---- what was and was not seen --------------------------------------------------------------- */
 
 struct ss_process {
     struct ss_process *next;
@@ -219,22 +216,19 @@ bool ss_report_unreadable(const struct ss_report *report);
 /* Whether some process has no summary: what it saw is not known. */
 bool ss_report_unfinished(const struct ss_report *report);
 
-/* ---- log_read.c
- * ----------------------------------------------------------------------------------- */
+/* ---- log_read.c ------------------------------------------------------------------------------ */
 
 /* Adds a log, a directory of logs, or with "-" standard input, to the report. With token, only the
  * files of a directory whose name holds it. What cannot be read is a problem of the report. */
 void ss_log_read(struct ss_report *report, const char *path, const char *token);
 
-/* ---- symbolize.c
- * ---------------------------------------------------------------------------------- */
+/* ---- symbolize.c ----------------------------------------------------------------------------- */
 
 /* The frames at a return address: innermost first, the inlined ones before the function they are
  * in. At least one, if only with its address. Cached. */
 struct ss_frames ss_symbolize(struct ss_address address);
 
-/* ---- demangle.c
- * ----------------------------------------------------------------------------------- */
+/* ---- demangle.c ------------------------------------------------------------------------------ */
 
 /* A symbol as its language writes it, without hash; the symbol itself where it is none of these. */
 const char *ss_demangle(const char *symbol);
@@ -247,8 +241,7 @@ const char *ss_short_function(const char *function, const char *name);
 /* `Layered<fmt::Layer, Registry>` for the mangled drop_in_place of a subscriber. */
 const char *ss_short_type(const char *symbol);
 
-/* ---- frames.c
- * ------------------------------------------------------------------------------------- */
+/* ---- frames.c -------------------------------------------------------------------------------- */
 
 /* Symbolizes the sites of a violation and says of each frame whose it is. */
 void ss_frames_fill(struct ss_violation *violation);
@@ -275,14 +268,12 @@ const char *ss_thread_role(const struct ss_violation *violation, const struct ss
 /* The crate and its version by a path of cargo's; false where it is none. */
 bool ss_crate_of_path(const char *file, const char **crate, const char **version);
 
-/* ---- defects.c
- * ------------------------------------------------------------------------------------ */
+/* ---- defects.c ------------------------------------------------------------------------------- */
 
 /* Decides whose defect a violation is; its frames are filled. */
 void ss_blame(struct ss_violation *violation);
 
-/* ---- renderers
- * ------------------------------------------------------------------------------------ */
+/* ---- renderers ------------------------------------------------------------------------------- */
 
 /* How a report is to look. */
 struct ss_style {
@@ -321,8 +312,7 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
 /* Symbolizes, blames and writes the report to out. False: out could not be written. */
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out);
 
-/* ---- severity.c
- * ----------------------------------------------------------------------------------- */
+/* ---- severity.c ------------------------------------------------------------------------------ */
 
 /* What counts for an exit status beside errors. */
 struct ss_deny {
@@ -338,8 +328,7 @@ void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, u
 /* `1 error and 2 warnings`. */
 const char *ss_findings_text(uint64_t errors, uint64_t warnings);
 
-/* ---- log_place.c
- * ---------------------------------------------------------------------------------- */
+/* ---- log_place.c ----------------------------------------------------------------------------- */
 
 /* A fresh directory of mode 0700 for the logs of one run, below the user's state directory or,
  * where that cannot be written, below the one for temporary files. NULL: none could be made (said).

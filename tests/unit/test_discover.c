@@ -126,8 +126,7 @@ static void recognises_names(void)
     CHECK(methods > 0);
 }
 
-/* ---- tables -------------------------------------------------------------------------------------
- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 #define METHODS(X)                                    \
     X(on_register_dispatch, "20on_register_dispatch") \
@@ -386,8 +385,7 @@ static void finds_tables(void)
     CHECK(strcmp(ss_module_at(0)->evidence, "symbols") == 0);
 }
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int names_seen, functions_seen;
 

@@ -62,8 +62,7 @@ static uint64_t violations(enum ss_rule rule)
     return counts.violations;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void table_agrees_with_a_model(void)
 {
@@ -106,8 +105,7 @@ static void table_agrees_with_a_model(void)
         CHECK(ss_span_find(&owner, index + 1).span);
 }
 
-/* ---- threads
- * --------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 enum { THREADS = 8, ROUNDS = 2000, SHARED = 16 };
 static uint64_t shared[SHARED];

@@ -40,8 +40,7 @@ static uint64_t random_bits(void)
     return seed * 0x2545f4914f6cdd1du;
 }
 
-/* ---- stand-ins for what other parts of the shim give: one module, one call site
- * -------------------- */
+/* ---- stand-ins for what other parts of the shim give: one module, one call site -------------- */
 
 _Atomic int ss_own_pid;
 struct ss_options ss_options;
@@ -99,13 +98,12 @@ bool ss_callsite_decode(uintptr_t address, struct ss_metadata *out)
     return true;
 }
 
-/* ---- numbers
- * --------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static const char *double_text(double value)
 {
     static char text[64];
-    struct ss_line line = {text, sizeof text - 1, 0, false};
+    struct ss_line line = {.data = text, .size = sizeof text - 1};
     ss_put_double(&line, value);
     CHECK(!line.full);
     text[line.used] = 0;
@@ -245,7 +243,7 @@ static void test_doubles(unsigned rounds)
 static void check_integer(unsigned __int128 bits, bool is_signed)
 {
     char text[64], expected[64], *at = expected + sizeof expected;
-    struct ss_line line = {text, sizeof text - 1, 0, false};
+    struct ss_line line = {.data = text, .size = sizeof text - 1};
     (is_signed ? ss_put_i128 : ss_put_u128)(&line, (uint64_t)bits, (uint64_t)(bits >> 64));
     text[line.used] = 0;
 
@@ -284,8 +282,7 @@ static void test_integers(unsigned rounds)
     }
 }
 
-/* ---- values, as the program would have them
- * ---------------------------------------------------------- */
+/* ---- values, as the program would have them -------------------------------------------------- */
 
 struct visit_table {
     void *drop;
@@ -679,8 +676,7 @@ static void test_broken(unsigned rounds)
     munmap(hole, 4096);
 }
 
-/* ---- blocks
- * ---------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 enum { HELD = 16 };
 static _Atomic bool stop;
