@@ -171,11 +171,17 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
         ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
         return false;
     }
-    if (span.span)
-        cache(thread, span, id);
-    else
+    if (!span.span) {
         ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
-    return span.span != NULL;
+        return false;
+    }
+    cache(thread, span, id);
+    if (SS_UNLIKELY(call->table && call->table->never_closes)) {
+        struct ss_span_ref oldest = ss_instance_note_span(owner.instance, span);
+        if (oldest.span)
+            ss_span_remove(oldest.span, oldest.serial);
+    }
+    return true;
 }
 
 static inline void moment_of_enter(struct ss_thread *thread, struct ss_span *span, uintptr_t caller,

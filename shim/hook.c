@@ -108,6 +108,7 @@ static void store_slots(const struct ss_table_found *found, uint32_t number)
                                    .size = ((const uintptr_t *)found->address)[1],
                                    .layout = found->layout,
                                    .no_subscriber = found->no_subscriber,
+                                   .never_closes = found->default_try_close,
                                    .type = found->type};
         found->module->tables_hooked++;
     }

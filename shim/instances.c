@@ -19,7 +19,7 @@ struct address {
     UT_hash_handle hh;
 };
 
-enum { RECORDS_MAX = 65536, DISTRUSTED_MAX = 64, ANSWERS = 64 };
+enum { RECORDS_MAX = 65536, RECENT_SPANS = 1024, DISTRUSTED_MAX = 64, ANSWERS = 64 };
 
 /* Bounds of the search behind pointers. An Arc has two words before what it holds. */
 enum {
@@ -29,6 +29,12 @@ enum {
     OBJECT_MAX = 4096,
     BEHIND_POINTER = 48,
     WORDS_MAX = 4096
+};
+
+/* The latest spans of an instance that never closes any. */
+struct ss_recent {
+    uint32_t next;
+    struct ss_span_ref spans[RECENT_SPANS];
 };
 
 struct ss_lock ss_instances_lock;
@@ -344,6 +350,23 @@ bool ss_instance_distrusted(uint32_t index, uint64_t *serial, const struct ss_ta
     *serial = distrusted[index].serial;
     *table = distrusted[index].table;
     return true;
+}
+
+struct ss_span_ref ss_instance_note_span(struct ss_instance *instance, struct ss_span_ref span)
+{
+    struct ss_span_ref oldest = {NULL, 0};
+    if (!ss_lock(&ss_instances_lock))
+        return oldest;
+    if (!instance->recent)
+        instance->recent = ss_alloc(sizeof *instance->recent);
+    struct ss_recent *recent = instance->recent;
+    if (recent) {
+        struct ss_span_ref *place = &recent->spans[recent->next++ % RECENT_SPANS];
+        oldest = *place;
+        *place = span;
+    }
+    ss_unlock(&ss_instances_lock);
+    return oldest;
 }
 
 void ss_instance_dropped(uintptr_t address, const struct ss_table *table)

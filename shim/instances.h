@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "internal.h"
+#include "span_table.h"
 
 /* An instance and the serial that it had when it was found. */
 struct ss_instance_ref {
@@ -21,6 +22,11 @@ SS_HIDDEN struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintpt
  * holds. */
 SS_HIDDEN bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
                                    const struct ss_instance *to);
+
+/* Notes a new span of an instance whose closes are not heard of. Returns the one to be forgotten for it, as
+ * only so many of the latest are kept: span NULL for none. */
+SS_HIDDEN struct ss_span_ref ss_instance_note_span(struct ss_instance *instance,
+                                                   struct ss_span_ref span);
 
 /* The object at address is being dropped: its last address ends the instance. */
 SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *table);

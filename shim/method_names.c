@@ -209,6 +209,10 @@ static int v0_method(struct ss_text text)
     /* X: an impl's method; Y: the trait's default, for a type. */
     if (!begins(text, "NvX") && !begins(text, "NvY"))
         return -1;
+    /* Suffixes of LLVM and linkers. */
+    for (uint32_t i = 0; i < text.length; i++)
+        if (!is_base62(text.data[i]) && text.data[i] != '_')
+            text.length = i;
     for (uint32_t at = text.length; at-- > 3;) {
         /* Only where a number begins, after the trait's path. */
         if (!is_digit(text.data[at]) || is_digit(text.data[at - 1]))
@@ -227,7 +231,7 @@ static int v0_method(struct ss_text text)
 
 enum mangling { OTHER, LEGACY, V0 };
 
-/* Takes off what tells the mangling, and from v0 names the suffixes of LLVM and linkers. */
+/* Takes off what tells the mangling. */
 static enum mangling strip(const char *name, size_t length, struct ss_text *text)
 {
     *text = (struct ss_text){name, length < UINT32_MAX ? (uint32_t)length : 0};
@@ -236,9 +240,6 @@ static enum mangling strip(const char *name, size_t length, struct ss_text *text
         return OTHER;
     text->data += mangling == LEGACY ? 3 : 2;
     text->length -= mangling == LEGACY ? 3 : 2;
-    for (uint32_t i = 0; mangling == V0 && i < text->length; i++)
-        if (!is_base62(text->data[i]) && text->data[i] != '_')
-            text->length = i;
     return mangling;
 }
 

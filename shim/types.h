@@ -52,12 +52,12 @@ struct ss_module {
     uint32_t build_id_length; /* 0: has none */
     /* What discovery found. */
     uint32_t tables_hooked, tables_unhooked;
-    uint32_t call_sites;     /* Metadata found */
-    const char *evidence;    /* "symbols", or NULL */
-    uint32_t metadata_order; /* enum ss_metadata_order */
-    void *callsites;         /* callsites.c's own */
+    uint32_t call_sites;                           /* Metadata found */
+    const char *evidence;                          /* "symbols", or NULL */
+    uint32_t metadata_order;                       /* enum ss_metadata_order */
+    void *callsites;                               /* callsites.c's own */
     char tracing_core[32], tracing_subscriber[32]; /* versions, empty where not known */
-    uint32_t logged;         /* records.c: 0, or one more than the tables it was logged with */
+    uint32_t logged; /* records.c: 0, or one more than the tables it was logged with */
 };
 
 /* ---- subscriber tables ----------------------------------------------------------------------- */
@@ -85,7 +85,7 @@ struct ss_table_found {
     enum ss_layout layout;
     bool no_subscriber;     /* tracing_core's NoSubscriber */
     bool default_try_close; /* its try_close is the trait's own, which answers false always */
-    const char *type;   /* the drop word's symbol, mangled, in our arena; NULL if unknown */
+    const char *type;       /* the drop word's symbol, mangled, in our arena; NULL if unknown */
     const char *evidence;
 };
 
@@ -137,6 +137,7 @@ struct ss_table {
     uintptr_t size;
     enum ss_layout layout;
     bool no_subscriber;
+    bool never_closes; /* try_close is the trait's own: closes of its spans are not heard of */
     const char *type;
     void *originals[SS_METHOD_COUNT];
 };
@@ -168,6 +169,7 @@ struct ss_instance {
     _Atomic bool keeps;       /* was seen not to forward an exit: forwards stays false */
     _Atomic bool constant_id; /* handed a live id out: not judged */
     enum ss_provider provider;
+    struct ss_recent *recent; /* with ss_table.never_closes (instances.c); stays with the record */
     struct ss_instance *next_free;
 };
 
@@ -241,7 +243,7 @@ struct ss_span {
     struct ss_values *values;         /* NULL: not captured */
     uint64_t parent;                  /* id in the same instance, 0 for none */
     struct ss_moment created;
-    uint32_t created_number; /* ss_thread.made then */
+    uint32_t created_number;       /* ss_thread.made then */
     _Atomic uint32_t last_entered; /* serial of the thread that entered it last */
     _Atomic bool reported;
     struct ss_span *next_free;
@@ -265,7 +267,7 @@ enum ss_operation { SS_IN_EXIT, SS_IN_CLOSE };
 struct ss_mark {
     uintptr_t frame;   /* address of the thunk's return address */
     uintptr_t address; /* of the subscriber */
-    uintptr_t caller; /* what stood there: a mark whose word differs is stale */
+    uintptr_t caller;  /* what stood there: a mark whose word differs is stale */
     uint64_t id;
     struct ss_instance *instance;
     struct ss_span *span;         /* NULL: its creation was not seen */
