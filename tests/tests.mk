@@ -10,14 +10,22 @@ test-programs: c-programs unit-tests
 
 # ---- C programs: one per file of tests/programs/c, and those that are built in a way of their own -----
 
-c_programs = $(patsubst tests/programs/c/%.c,$(tests)/c/%,$(wildcard tests/programs/c/*.c))
-c_variants = $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
+c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
+	$(wildcard tests/programs/c/*.c)))
+c_variants = $(tests)/c/fork_handlers $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
 	$(tests)/c/plain_hello_musl $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
 
 $(c_programs): $(tests)/c/%: tests/programs/c/%.c tests/programs/c/spans.h shim/strayspan.h | $(tests)/c
 	$(CC) -g -O1 -fexceptions $(tests_cflags) -o $@ $< -pthread -ldl
+
+# A library of the program's, whose constructor runs before that of a preload that is not first.
+$(tests)/c/libfork_library.so: tests/programs/c/library/fork_library.c tests/programs/c/spans.h | $(tests)/c
+	$(CC) -g -O1 $(tests_cflags) -fPIC -shared -o $@ $< -pthread -ldl
+
+$(tests)/c/fork_handlers: tests/programs/c/fork_handlers.c $(tests)/c/libfork_library.so
+	$(CC) -g -O1 $(tests_cflags) -o $@ $< -L$(tests)/c -lfork_library -Wl,-rpath,'$$ORIGIN' -pthread -ldl
 
 $(tests)/c/annotated_plain_nopie: tests/programs/c/annotated_plain.c tests/programs/c/spans.h | $(tests)/c
 	$(CC) -g -O1 $(tests_cflags) -fno-pie -no-pie -o $@ $< -pthread -ldl

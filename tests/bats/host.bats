@@ -54,3 +54,11 @@ check_same() {
 @test "every Rust sample prints the same and ends the same" {
     for_each_build check_same ""
 }
+
+@test "fork handlers of the program's libraries may make threads and spans" {
+    strayspan_run "$c/fork_handlers"
+    assert_success
+    assert_output done
+    assert_no_violations
+    assert_coverage
+}

@@ -290,3 +290,29 @@ assert_no_lost_lines() {
     assert_output --partial $'evil \033[31m"name"\\\nä'
     refute_regex "$stderr" $'\033'
 }
+
+@test "a violation with names too long for a line is there, cut; stderr's line is whole" {
+    local argument
+    for argument in "" letters; do
+        # shellcheck disable=SC2086 # none, or one
+        strayspan_run "$c/long_names" $argument
+        assert_success
+        assert_violation exit-without-enter --only
+        assert_violation_has '.span.name | length >= 100'
+        assert_equal "${stderr_lines[-1]}" "the program's own line"
+    done
+}
+
+@test "options too long for a line leave the log readable" {
+    strayspan_run --options "rules=$(printf '%70000s' '' | tr ' ' ,)" "$c/exit_without_enter"
+    assert_success
+    assert_violation exit-without-enter --only
+    run strayspan_query 'select(.type == "process") | .options.on_violation'
+    assert_output '"log"'
+}
+
+@test "a line longer than the room in a full pipe does not block" {
+    strayspan_run --options log_path=stderr "$c/full_stderr"
+    assert_success
+    assert_output done
+}

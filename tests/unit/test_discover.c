@@ -1,5 +1,5 @@
-/* Which function names are methods of tracing_core's Subscriber, which words are tables of them,
- * and what becomes of files that lie.
+/* Which function names are methods of tracing_core's Subscriber, which close spans, which words are
+ * tables of methods, and what becomes of files that lie.
  *
  * The tables are this program's own: C functions with the names that rustc gives such methods, and
  * constants that hold their addresses, which are relocated and so lie where Rust's do. */
@@ -91,6 +91,86 @@ static const struct {
     {"Subscriber", -1},
 };
 
+#define SHARDED "Cs1pCg19Y8Tut_18tracing_subscriber8registry7sharded"
+#define LEGACY_SHARDED(length, type, as) \
+    "_ZN" length "_$LT$tracing_subscriber..registry..sharded.." type "$u20$as$u20$" as "$GT$"
+#define LEGACY_CLOSURE "28_$u7b$$u7b$closure$u7d$$u7d$"
+#define LEGACY_POINTER(length, type)                                                              \
+    "_ZN" length "_$LT$alloc.." type "$LT$S$GT$$u20$as$u20$tracing_core..subscriber..Subscriber$" \
+                                     "GT$"
+#define DISPATCH "_RNvMs2_NtCs2hCOSJlNTWo_12tracing_core10dispatcherNtB5_8Dispatch"
+
+static const struct {
+    const char *name;
+    enum ss_closer closer;
+} closers[] = {
+    {LEGACY_REGISTRY "4exit" HASH, SS_CLOSER_BY_DEFAULT},
+    {LEGACY_REGISTRY "4exit" HASH ".llvm.7509984882696886681", SS_CLOSER_BY_DEFAULT},
+    {LEGACY_REGISTRY "4exit" LEGACY_CLOSURE HASH, SS_CLOSER_BY_DEFAULT},
+    {LEGACY_SHARDED("95", "DataInner", "sharded_slab..clear..Clear") "5clear" HASH,
+     SS_CLOSER_BY_DEFAULT},
+    {LEGACY_SHARDED("91", "CloseGuard", "core..ops..drop..Drop") "4drop" HASH,
+     SS_CLOSER_BY_DEFAULT},
+    {"_ZN18tracing_subscriber8registry7sharded8Registry11start_close" HASH, SS_CLOSER_BY_DEFAULT},
+    {REGISTRY TRAIT "4exit", SS_CLOSER_BY_DEFAULT},
+    {"_RNCNvXs0_NtNt" SHARDED "NtB7_8Registry" TRAIT "4exit0B9_", SS_CLOSER_BY_DEFAULT},
+    {"_RNvXs6_NtNt" SHARDED "NtB5_9DataInnerNtNtCs6tOAx7zumU3_12sharded_slab5clear5Clear5clear",
+     SS_CLOSER_BY_DEFAULT},
+    {"_RNvMNtNt" SHARDED "NtB2_8Registry11start_close.llvm.1", SS_CLOSER_BY_DEFAULT},
+
+    {"_ZN12tracing_core10dispatcher11get_default" HASH, SS_CLOSER_FORWARDS},
+    {"_ZN12tracing_core10dispatcher11get_default" LEGACY_CLOSURE HASH, SS_CLOSER_FORWARDS},
+    {"_ZN12tracing_core10dispatcher8Dispatch9try_close" HASH, SS_CLOSER_FORWARDS},
+    {"_ZN12tracing_core10dispatcher8Dispatch9drop_span" HASH, SS_CLOSER_FORWARDS},
+    {LEGACY_POINTER("82", "sync..Arc") "9try_close" HASH, SS_CLOSER_FORWARDS},
+    {LEGACY_POINTER("83", "boxed..Box") "9try_close" HASH, SS_CLOSER_FORWARDS},
+    {"_RINvNtCshTxizvl8Tju_12tracing_core10dispatcher11get_defaultbNCNvXs0_NtNt" SHARDED
+     "NtB14_8RegistryNtNtB4_10subscriber10Subscriber4exit0EB18_",
+     SS_CLOSER_FORWARDS},
+    {"_RNCINvNtCshTxizvl8Tju_12tracing_core10dispatcher11get_defaultuNCNvCs1_5probe4main0E0B5_",
+     SS_CLOSER_FORWARDS},
+    {DISPATCH "9try_close", SS_CLOSER_FORWARDS},
+    {DISPATCH "9drop_spanCs1_5probe", SS_CLOSER_FORWARDS},
+    {"_RNvXs4_NtCs8nC212OYRfy_12tracing_core10subscriberINtNtCs1_5alloc4sync3ArcDNtB5_"
+     "10SubscriberEL"
+     "_ENtB5_10Subscriber9try_closeCs1_5probe",
+     SS_CLOSER_FORWARDS},
+
+    /* What users wrote may be inlined into these. */
+    {"_ZN4core3ptr40drop_in_place$LT$tracing..span..Span$GT$" HASH, SS_CLOSER_NONE},
+    {"_ZN113_$LT$tracing_subscriber..layer..layered..Layered$LT$L$C$S$GT$$u20$as$u20$tracing_core.."
+     "subscriber..Subscriber$GT$9try_close" HASH,
+     SS_CLOSER_NONE},
+    {LEGACY_SHARDED("72", "Registry", "probe..Extra") "4exit" HASH, SS_CLOSER_NONE},
+    {"_RNvXs_NtNtCs1pCg19Y8Tut_18tracing_subscriber5layer7layeredINtB4_7LayeredNtCs1_5probe6Mirror"
+     "NtNtNtB8_8registry7sharded8RegistryE" TRAIT "9try_closeB1a_",
+     SS_CLOSER_NONE},
+    {"_RNvXCs1_5probeNtNtNtCs1pCg19Y8Tut_18tracing_subscriber8registry7sharded8RegistryNtB2_5Extra"
+     "4exit",
+     SS_CLOSER_NONE},
+    {"_RNvYNtNtNtCs1pCg19Y8Tut_18tracing_subscriber8registry7sharded8Registry" TRAIT "9drop_span",
+     SS_CLOSER_NONE},
+    {"_RINvNtCsgEmfK2I1SDS_4core3ptr13drop_in_placeNtNtNt" SHARDED "9DataInnerE", SS_CLOSER_NONE},
+    /* Near misses. */
+    {"_ZN12tracing_core10dispatcher12with_default" HASH, SS_CLOSER_NONE},
+    {"_ZN12tracing_core10dispatcher8Dispatch4exit" HASH, SS_CLOSER_NONE},
+    {"_ZN7tracing10dispatcher11get_default" HASH, SS_CLOSER_NONE},
+    {"_ZN18tracing_subscriber8registry10extensions15ExtensionsInner5clear" HASH, SS_CLOSER_NONE},
+    {LEGACY_POINTER("82", "sync..Arc") "5enter" HASH, SS_CLOSER_NONE},
+    {"_RINvNtCshTxizvl8Tju_12tracing_core10dispatcher12with_defaultuNCNvCs1_5probe4main0EB5_",
+     SS_CLOSER_NONE},
+    {DISPATCH "5enter", SS_CLOSER_NONE},
+    {NO_SUBSCRIBER "NtB5_10Subscriber5event", SS_CLOSER_NONE},
+    {"_RNvNt", SS_CLOSER_NONE},
+    {"_RN", SS_CLOSER_NONE},
+    {"_RX", SS_CLOSER_NONE},
+    {"_RMs", SS_CLOSER_NONE},
+    {"_ZN", SS_CLOSER_NONE},
+    {"_R", SS_CLOSER_NONE},
+    {"", SS_CLOSER_NONE},
+};
+enum { CLOSERS = sizeof closers / sizeof *closers };
+
 static uint32_t next_random(uint32_t *state)
 {
     *state ^= *state << 13;
@@ -108,22 +188,33 @@ static void recognises_names(void)
             failures++;
         }
     }
+    for (int i = 0; i < CLOSERS; i++) {
+        enum ss_closer closer = ss_closer_of(closers[i].name, strlen(closers[i].name));
+        if (closer != closers[i].closer) {
+            fprintf(stderr, "%s: %d, not %d\n", closers[i].name, (int)closer,
+                    (int)closers[i].closer);
+            failures++;
+        }
+    }
     /* Whatever is done to a name, nothing behind it is read: there its memory ends. */
     enum { PAGE = 4096 };
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages != MAP_FAILED && mprotect(pages + PAGE, PAGE, PROT_NONE) == 0);
     uint32_t random = 2463534242;
-    int methods = 0;
+    int methods = 0, closing = 0;
     for (int round = 0; round < 300000; round++) {
-        const char *name = names[next_random(&random) % (sizeof names / sizeof *names)].name;
+        const char *name = round % 2
+                               ? names[next_random(&random) % (sizeof names / sizeof *names)].name
+                               : closers[next_random(&random) % CLOSERS].name;
         size_t length = strlen(name), cut = next_random(&random) % (length + 1);
         char *copy = pages + PAGE - cut;
         memcpy(copy, name, cut);
         for (uint32_t n = next_random(&random) % 4; n > 0 && cut > 0; n--)
             copy[next_random(&random) % cut] = "0123456789_BsCNtXYER.$"[next_random(&random) % 22];
         methods += ss_trait_method_of(copy, cut) >= 0;
+        closing += ss_closer_of(copy, cut) != SS_CLOSER_NONE;
     }
-    CHECK(methods > 0);
+    CHECK(methods > 0 && closing > 0);
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -166,6 +257,25 @@ KEPT drop_alpha(void)
 {
     return 1;
 }
+/* The trait's own method under each mangling, and one that an impl's is merged with. */
+#define DEFAULT_TRY_CLOSE "_ZN12tracing_core10subscriber10Subscriber9try_close17h00112233445566"
+KEPT legacy_default(void) __asm__(DEFAULT_TRY_CLOSE "eeE");
+KEPT legacy_default(void)
+{
+    return 6;
+}
+KEPT v0_default(void) __asm__("_RNvYNtCs1_5probe5Alpha" TRAIT "9try_closeB2_");
+KEPT v0_default(void)
+{
+    return 7;
+}
+KEPT merged_default(void) __asm__(ALPHA "Two" TRAIT "9try_close");
+KEPT merged_default(void)
+{
+    return 8;
+}
+static uint64_t merged_default_too(void) __asm__(DEFAULT_TRY_CLOSE "ffE")
+    __attribute__((alias(ALPHA "Two" TRAIT "9try_close"), used));
 /* A drop function with the names of two types, and one in two copies. */
 #define DROP(type, suffix) "_ZN4core3ptr30drop_in_place$LT$probe.." type "$GT$17h" suffix "E"
 KEPT drop_merged(void) __asm__(DROP("Beta", "00112233445566aa"));
@@ -265,6 +375,13 @@ TABLE(five_agree) = {WORD(drop_alpha),
                      WORD(alpha_current_span),
                      WORD(unnamed)};
 
+#define SLOTS_DEFAULT(try_close)                                                                   \
+    FROM_REGISTER, WORD(alpha_event), WORD(alpha_enter), WORD(alpha_exit), WORD(alpha_clone_span), \
+        WORD(alpha_drop_span), WORD(try_close), WORD(alpha_current_span), WORD(alpha_downcast_raw)
+TABLE(default_legacy) = {WORD(drop_alpha), 24, 8, SLOTS_DEFAULT(legacy_default)};
+TABLE(default_v0) = {WORD(drop_alpha), 24, 8, SLOTS_DEFAULT(v0_default)};
+TABLE(default_merged) = {WORD(drop_alpha), 24, 8, SLOTS_DEFAULT(merged_default)};
+
 /* Not to be found. */
 TABLE(four_agree) = {WORD(drop_alpha),
                      8,
@@ -323,18 +440,22 @@ static const struct {
     enum ss_layout layout;
     bool no_subscriber;
     const char *type;
+    bool default_try_close;
 } expected[] = {
-    {WORD(of_16), SS_LAYOUT_16, false, DROP_ALPHA},
-    {WORD(of_15), SS_LAYOUT_15, false, DROP_ALPHA},
-    {WORD(of_14), SS_LAYOUT_14, false, DROP_ALPHA},
-    {WORD(without_drop), SS_LAYOUT_16, false, ALPHA TRAIT "8new_span"},
-    {WORD(merged_drop), SS_LAYOUT_16, false, ALPHA TRAIT "8new_span"},
-    {WORD(double_drop), SS_LAYOUT_16, false, DROP("Iota", "00112233445566")},
-    {WORD(neighbours), SS_LAYOUT_14, false, DROP_ALPHA},
-    {WORD(neighbours + 17), SS_LAYOUT_16, false, DROP_ALPHA},
-    {WORD(neighbours + 17 + 19), SS_LAYOUT_15, false, ALPHA TRAIT "8new_span"},
+    {WORD(of_16), SS_LAYOUT_16, false, DROP_ALPHA, false},
+    {WORD(of_15), SS_LAYOUT_15, false, DROP_ALPHA, false},
+    {WORD(of_14), SS_LAYOUT_14, false, DROP_ALPHA, false},
+    {WORD(without_drop), SS_LAYOUT_16, false, ALPHA TRAIT "8new_span", false},
+    {WORD(merged_drop), SS_LAYOUT_16, false, ALPHA TRAIT "8new_span", false},
+    {WORD(double_drop), SS_LAYOUT_16, false, DROP("Iota", "00112233445566"), false},
+    {WORD(neighbours), SS_LAYOUT_14, false, DROP_ALPHA, false},
+    {WORD(neighbours + 17), SS_LAYOUT_16, false, DROP_ALPHA, false},
+    {WORD(neighbours + 17 + 19), SS_LAYOUT_15, false, ALPHA TRAIT "8new_span", false},
     {WORD(merged), SS_LAYOUT_16, true, NONE "NtB5_10Subscriber8new_span"},
-    {WORD(five_agree), SS_LAYOUT_16, false, DROP_ALPHA},
+    {WORD(five_agree), SS_LAYOUT_16, false, DROP_ALPHA, false},
+    {WORD(default_legacy), SS_LAYOUT_14, false, DROP_ALPHA, true},
+    {WORD(default_v0), SS_LAYOUT_14, false, DROP_ALPHA, true},
+    {WORD(default_merged), SS_LAYOUT_14, false, DROP_ALPHA, true},
 };
 enum { EXPECTED = sizeof expected / sizeof *expected };
 
@@ -363,6 +484,8 @@ void ss_hook_table(const struct ss_table_found *found)
             continue;
         CHECK(found->layout == expected[i].layout);
         CHECK(found->no_subscriber == expected[i].no_subscriber);
+        if (found->default_try_close != expected[i].default_try_close) fprintf(stderr, "%d\n", i);
+CHECK(found->default_try_close == expected[i].default_try_close);
         CHECK(found->type && is_name(found->type, expected[i].type));
         CHECK(found->module == ss_module_at(0) && strcmp(found->evidence, "symbols") == 0);
         met[i]++;
@@ -385,6 +508,59 @@ static void finds_tables(void)
     CHECK(strcmp(ss_module_at(0)->evidence, "symbols") == 0);
 }
 
+/* ---- closers ------------------------------------------------------------------------------------
+ */
+
+/* Code with the names of functions that close spans, and of others; each is one byte more than the
+ * one before, and they follow one another. */
+#define CODE(name, size)                             \
+    ".type \"" name "\", @function\n\"" name "\":\n" \
+    ".fill " #size ", 1, 0xCC\n"                     \
+    ".size \"" name "\", " #size "\n"
+__asm__(
+    ".text\n"
+    "closer_code:\n"                                /* */
+    CODE("_ZN5probe6before17h0011223344556601E", 8) /* */
+    CODE("_ZN104_$LT$tracing_subscriber..registry..sharded..Registry$u20$as$u20$"
+         "tracing_core..subscriber..Subscriber$GT$4exit17h0011223344556602E",
+         9)                                                                     /* */
+    CODE("_ZN12tracing_core10dispatcher11get_default17h0011223344556603E", 10)  /* */
+    CODE("_ZN12tracing_core10dispatcher12with_default17h0011223344556604E", 11) /* */
+    CODE("_RNvXs6_NtNtCs1pCg19Y8Tut_18tracing_subscriber8registry7shardedNtB5_9DataInnerNtNtCs1_"
+         "12sharded_slab5clear5Clear5clear",
+         12) /* */
+    "closer_code_end:\n");
+extern const char closer_code[], closer_code_end[];
+
+static void knows_closers(void)
+{
+    static const struct {
+        uintptr_t size;
+        enum ss_closer closer;
+    } code[] = {{8, SS_CLOSER_NONE},
+                {9, SS_CLOSER_BY_DEFAULT},
+                {10, SS_CLOSER_FORWARDS},
+                {11, SS_CLOSER_NONE},
+                {12, SS_CLOSER_BY_DEFAULT}};
+    uintptr_t at = (uintptr_t)closer_code;
+    /* A return address is behind the call that it belongs to. */
+    for (size_t i = 0; i < sizeof code / sizeof *code; i++)
+        for (uintptr_t end = at + code[i].size; at < end; at++) {
+            CHECK(ss_closes_by_default(at + 1) == (code[i].closer == SS_CLOSER_BY_DEFAULT));
+            CHECK(ss_closer_forwards(at + 1) == (code[i].closer == SS_CLOSER_FORWARDS));
+        }
+    CHECK(at == (uintptr_t)closer_code_end);
+    CHECK(!ss_closes_by_default(at + 1) && !ss_closer_forwards(at + 1));
+    CHECK(!ss_closes_by_default(0) && !ss_closer_forwards((uintptr_t)&failures));
+
+    struct ss_module *m = ss_module_at(0);
+    ss_discover(m); /* once more, as for a module that comes back */
+    CHECK(ss_closes_by_default(at) && ss_closer_forwards((uintptr_t)closer_code + 27));
+    atomic_store(&m->loaded, 0);
+    CHECK(!ss_closes_by_default(at) && !ss_closer_forwards((uintptr_t)closer_code + 27));
+    atomic_store(&m->loaded, 1);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static int names_seen, functions_seen;
@@ -396,7 +572,7 @@ static bool see_name(void *context, uint32_t offset, const char *name, size_t le
     if (length < sizeof again)
         CHECK(ss_elf_name(elf, offset, again, sizeof again) == length &&
               memcmp(again, name, length) == 0);
-    CHECK(memmem(name, length, "Subscriber", 10) != NULL);
+    CHECK(memmem(name, length, "ubscriber", 9) || memmem(name, length, "dispatcher", 10));
     names_seen++;
     return true;
 }
@@ -407,6 +583,7 @@ static bool touch_name(void *context, uint32_t offset, const char *name, size_t 
     char again[512];
     (void)ss_elf_name(context, offset, again, sizeof again);
     (void)ss_trait_method_of(name, length);
+    (void)ss_closer_of(name, length);
     return true;
 }
 
@@ -422,7 +599,7 @@ static bool read_all(const struct ss_module *m, ss_elf_name_fn *each)
     struct ss_elf elf;
     if (!ss_elf_open(m, &elf))
         return false;
-    ss_elf_each_subscriber_name(&elf, each, &elf);
+    ss_elf_each_tracing_name(&elf, each, &elf);
     ss_elf_each_function(&elf, see_function, NULL);
     ss_elf_close(&elf);
     return true;
@@ -503,18 +680,19 @@ static void reads_files(void)
     close(still);
 }
 
-/* The search for the word finds it wherever it lies. */
-static void finds_the_word(void)
+/* The search for the words finds each wherever it lies. */
+static void finds_the_words(void)
 {
+    static const char *const words[] = {"Subscriber", "subscriber", "dispatcher"};
     char text[200];
     for (size_t size = 0; size < sizeof text; size++) {
-        memset(text, 'S', sizeof text);
-        CHECK(!ss_find_subscriber(text, text + size));
+        memset(text, 's', sizeof text);
+        CHECK(!ss_find_word(text, text + size));
         for (size_t at = 0; at + 10 <= size; at++) {
-            memset(text, 'r', sizeof text);
-            memcpy(text + at, "Subscriber", 10);
-            CHECK(ss_find_subscriber(text, text + size) == text + at);
-            CHECK(!ss_find_subscriber(text, text + at + 9));
+            memset(text, size % 2 ? 'b' : 'r', sizeof text);
+            memcpy(text + at, words[at % 3], 10);
+            CHECK(ss_find_word(text, text + size) == text + at);
+            CHECK(!ss_find_word(text, text + at + 9));
         }
     }
 }
@@ -524,8 +702,9 @@ int main(void)
     ss_own_pid = getpid();
     ss_modules_update();
     recognises_names();
-    finds_the_word();
+    finds_the_words();
     finds_tables();
+    knows_closers();
     reads_files();
     if (failures)
         fprintf(stderr, "%d failures\n", failures);
