@@ -27,7 +27,7 @@ enum {
     ARC_COUNTERS = 16,
     REACH_DEPTH = 4,
     OBJECT_MAX = 4096,
-    BEHIND_POINTER = 48,
+    BEHIND_POINTER = 128,
     WORDS_MAX = 4096
 };
 
