@@ -316,11 +316,14 @@ static void choose_file(void)
         return;
     }
     const char *temporary = ss_start_environment("TMPDIR");
-    if (create(directory, SS_LOG_DEFAULT_NAME) == 0 ||
-        create(temporary ? temporary : "/tmp", SS_LOG_DEFAULT_NAME) == 0) {
+    long result = create(directory, SS_LOG_DEFAULT_NAME);
+    if (result < 0 && temporary && *temporary)
+        result = create(temporary, SS_LOG_DEFAULT_NAME);
+    if (result == 0) {
         state = TO_FILE;
         return;
     }
+    SS_WARN(path, ": cannot make the log: ", error_text(result), "; its lines follow here");
     state = TO_STDERR;
 }
 

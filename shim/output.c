@@ -107,19 +107,32 @@ unsigned ss_utf8_length(const char *text, size_t length)
     return size;
 }
 
+/* Whether the character at text, of size bytes, could deceive a reader: C0 and C1 controls, line separators,
+ * and what changes the direction of text (U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069). */
+static bool is_control(const char *text, unsigned size)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    if (size <= 1)
+        return size == 0 || byte[0] < 0x20 || byte[0] == 0x7f;
+    if (size == 2)
+        return (byte[0] == 0xc2 && byte[1] < 0xa0) || (byte[0] == 0xd8 && byte[1] == 0x9c);
+    return size == 3 && byte[0] == 0xe2 &&
+           ((byte[1] == 0x80 &&
+             (byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xa8 && byte[2] <= 0xae))) ||
+            (byte[1] == 0x81 && byte[2] >= 0xa6 && byte[2] <= 0xa9));
+}
+
 void ss_put_plain(struct ss_line *line, const char *text)
 {
     size_t length = strlen(text);
     while (length) {
         unsigned size = ss_utf8_length(text, length);
-        unsigned char first = (unsigned char)*text;
-        /* C1 controls are two bytes in UTF-8, and some terminals obey them. */
-        bool control = size == 0 || first < 0x20 || first == 0x7f ||
-                       (size == 2 && first == 0xc2 && (unsigned char)text[1] < 0xa0);
-        if (control) {
-            ss_put(line, "\\x", 2);
-            ss_put_hex(line, first, 2);
-            size = 1;
+        if (is_control(text, size)) {
+            size = size ? size : 1;
+            for (unsigned i = 0; i < size; i++) {
+                ss_puts(line, "\\x");
+                ss_put_hex(line, (unsigned char)text[i], 2);
+            }
         } else {
             ss_put(line, text, size);
         }

@@ -501,6 +501,8 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     key_number(line, "entered", entered);
     key_number(line, "exited", exited);
     key_number(line, "closed", closed);
+    if (ss_threads_inherited())
+        key_number(line, "inherited", ss_threads_inherited());
     close_object(line);
     key_number(line, "threads", ss_threads_seen());
     key_number(line, "instances", ss_instances_seen());

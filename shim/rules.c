@@ -266,9 +266,11 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     struct ss_moment entered = {0, 0, 0, 0};
     struct ss_thread *home =
         ss_thread_home(thread, span.serial, atomic_load(&span.span->last_entered), &entered);
-    enum ss_rule rule = home ? SS_RULE_FOREIGN_THREAD_EXIT : SS_RULE_EXIT_WITHOUT_ENTER;
     if (home)
         ss_thread_claim(home, span.serial);
+    /* A thread that ended without the exit is as much its home: the guard went elsewhere. */
+    bool was_open = home || ss_thread_left_open(span.serial, &entered);
+    enum ss_rule rule = was_open ? SS_RULE_FOREIGN_THREAD_EXIT : SS_RULE_EXIT_WITHOUT_ENTER;
     if (!is_wanted(rule, span) || !begin_report(&violation, rule, span))
         return;
     violation.entered = entered;

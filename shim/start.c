@@ -238,7 +238,7 @@ __attribute__((destructor)) static void finish(void)
         return;
     /* Call sites are counted where their modules still are. */
     ss_modules_update();
-    struct ss_thread *thread = ss_begin();
+    struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
     /* exit in a signal handler that came while we were inside: what we hold is not given back. */
     if (!thread && ss_self != &ss_thread_gone)
         return;

@@ -17,7 +17,7 @@
 extern int pthread_key_create(unsigned *key, void (*destructor)(void *)) __attribute__((weak));
 extern int pthread_setspecific(unsigned key, const void *value) __attribute__((weak));
 
-enum { REMEMBERED = 1024, NO_KEY = -1, ALL_KEY_ROUNDS = 4 };
+enum { REMEMBERED = 1024, LEFT_OPEN = 256, NO_KEY = -1, ALL_KEY_ROUNDS = 4 };
 
 /* One entry that its owner is to remove. */
 struct ss_claim {
@@ -37,12 +37,25 @@ static struct ss_thread *free_records;
 static struct ss_claim *free_claims;
 static _Atomic uint32_t last_serial;
 static struct ss_thread_facts remembered[REMEMBERED];
+/* Enters that their thread's end left without an exit, the latest ones. */
+static struct {
+    uint64_t span_serial;
+    struct ss_moment entered;
+} left_open[LEFT_OPEN];
+static uint32_t left_open_count;
 static unsigned key;
 static bool have_key;
 
 struct ss_thread *ss_thread_first(void)
 {
     return atomic_load_explicit(&first, memory_order_acquire);
+}
+
+static uint64_t inherited;
+
+uint64_t ss_threads_inherited(void)
+{
+    return inherited;
 }
 
 uint32_t ss_threads_seen(void)
@@ -68,6 +81,12 @@ static void finish(struct ss_thread *thread)
     if (!ss_lock(&ss_threads_lock))
         return;
     remembered[thread->serial % REMEMBERED] = thread->facts;
+    const struct ss_entry *entries = ss_stack_entries(thread);
+    for (uint32_t i = atomic_load(&thread->depth), n = 0; i-- && n < LEFT_OPEN; n++) {
+        uint32_t place = left_open_count++ % LEFT_OPEN;
+        left_open[place].span_serial = atomic_load(&entries[i].span_serial);
+        left_open[place].entered = ss_moment_load(&entries[i].entered);
+    }
     atomic_store_explicit(&thread->depth, 0, memory_order_release);
     atomic_store(&thread->live, false);
     while (thread->claims) {
@@ -288,6 +307,22 @@ struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_ser
     return home;
 }
 
+bool ss_thread_left_open(uint64_t span_serial, struct ss_moment *entered)
+{
+    bool found = false;
+    if (!span_serial || !ss_lock(&ss_threads_lock))
+        return false;
+    for (uint32_t i = 0; i < LEFT_OPEN && !found; i++)
+        if (left_open[i].span_serial == span_serial) {
+            *entered = left_open[i].entered;
+            /* The exit that asks is the one that was missing. */
+            left_open[i].span_serial = 0;
+            found = true;
+        }
+    ss_unlock(&ss_threads_lock);
+    return found;
+}
+
 static void read_name(int tid, char name[SS_THREAD_NAME])
 {
     char path[48] = "/proc/self/task/";
@@ -365,6 +400,7 @@ bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uin
 void ss_threads_forked(void)
 {
     /* Serials go on: spans of the parent name its threads by them. */
+    inherited = ss_self && ss_self != &ss_thread_gone ? atomic_load(&ss_self->depth) : 0;
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
         atomic_store(&thread->created, 0);
         atomic_store(&thread->entered, 0);

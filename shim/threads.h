@@ -60,9 +60,15 @@ SS_HIDDEN bool ss_threads_close(uint64_t span_serial);
 SS_HIDDEN struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
                                            uint32_t last_entered, struct ss_moment *entered);
 
+/* Whether a thread ended with the span open, of late; fills entered. */
+SS_HIDDEN bool ss_thread_left_open(uint64_t span_serial, struct ss_moment *entered);
+
 /* What is known of the thread with that serial, dead ones included. Returns false, with only the
  * serial filled in, where nothing is known any more. Reads /proc for a live thread's name. */
 SS_HIDDEN bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out);
+
+/* How many spans were open on the thread that forked this process, 0 where none did. */
+SS_HIDDEN uint64_t ss_threads_inherited(void);
 
 /* How many threads were seen. */
 SS_HIDDEN uint32_t ss_threads_seen(void);

@@ -63,3 +63,12 @@ check_channel() {
 @test "a guard sent through a channel is reported once, with both threads" {
     for_each_build check_channel foreign-thread-exit channel_exit
 }
+
+@test "an exit of a span that an ended thread had left open names that thread" {
+    strayspan_run "$c/home_ended"
+    assert_success
+    assert_violation foreign-thread-exit --span left_open --only
+    assert_violation_has '.entered.thread.serial == .created.thread.serial'
+    assert_violation_has '.entered.thread.tid != .pid and .exited.thread.tid == .pid'
+    assert_violation_has '.entered.stack != []'
+}

@@ -45,3 +45,13 @@ assert_same() {
     run strayspan_query 'select(.type == "lookup") | .host, .service, .result, .addresses, (.error | type)'
     assert_output $'"localhost"\n"no-such-service"\n-8\n0\n"string"'
 }
+
+@test "with lookups=1 a look-up is logged with the span that it ran in" {
+    local program=$build/samples/trixie/release/lookup_inside
+    [ -x "$program" ] || program=$build/samples/bookworm/release/lookup_inside
+    [ -x "$program" ] || skip "no Rust samples"
+    strayspan_run --options lookups=1 "$program"
+    assert_success
+    run strayspan_query 'select(.type == "lookup") | "\(.host) \(.result) \(.span.name) \(.thread.name)"'
+    assert_output '"localhost 0 look_up main"'
+}

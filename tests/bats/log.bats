@@ -316,3 +316,19 @@ assert_no_lost_lines() {
     assert_success
     assert_output done
 }
+
+@test "what turns text around does not reach a terminal" {
+    cat >turned.c <<'CODE'
+#include "shim/strayspan.h"
+int main(void)
+{
+    static const struct strayspan_site site = {"a\xe2\x80\xae" "b\xc2\x9b" "c\n", "t", 0, 1, 2};
+    strayspan_exit(&site, strayspan_new(&site, &site));
+    return 0;
+}
+CODE
+    gcc -I"$root" -o turned turned.c -ldl
+    by_hand log_path=log.%e.jsonl ./turned
+    assert_success
+    assert_regex "$stderr" 'a\\xe2\\x80\\xaeb\\xc2\\x9bc\\x0a'
+}
