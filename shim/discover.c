@@ -514,8 +514,10 @@ bool ss_closer_forwards(uintptr_t return_address)
 void ss_discover(struct ss_module *m)
 {
     struct ss_elf elf;
-    if (!ss_elf_open(m, &elf))
+    if (!ss_elf_open(m, &elf)) {
+        SS_VERBOSE(2, m->path, ": not searched: it has no symbols, or cannot be read");
         return;
+    }
     struct search *search = ss_sys_map(sizeof *search);
     if (search) {
         search->module = m;
@@ -529,6 +531,8 @@ void ss_discover(struct ss_module *m)
             scan_module(search);
         if (search->found_count)
             report(search);
+        else
+            SS_VERBOSE(2, m->path, ": its symbols name no subscriber");
         ss_sys_unmap(search, sizeof *search);
     }
     ss_elf_close(&elf);
