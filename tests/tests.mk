@@ -75,7 +75,7 @@ unit-tests: $(unit_tests)
 .SECONDEXPANSION:
 $(unit_tests): $(tests)/unit/test_%: tests/unit/test_%.c $$(unit_$$*) $(wildcard shim/*.h tools/*.h tests/unit/*.h) \
 		| $(tests)/unit
-	$(CC) -g -O1 $(tests_cflags) -D_GNU_SOURCE -Ishim -Itools -o $@ $< $(filter %.c %.S,$(unit_$*)) $(unit_flags_$*) -pthread
+	$(CC) -g -O1 $(tests_cflags) -D_GNU_SOURCE -Ishim -Itools -Itests/unit -o $@ $< $(filter %.c %.S,$(unit_$*)) $(unit_flags_$*) -pthread
 
 $(tests)/c $(tests)/unit:
 	mkdir -p $@

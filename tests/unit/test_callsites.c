@@ -8,17 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "internal.h"
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                             \
-        }                                                                           \
-    } while (0)
 
 /* ---- the one module there is ----------------------------------------------------------------- */
 

@@ -13,19 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "elf_symbols.h"
 #include "internal.h"
 #include "method_names.h"
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                             \
-        }                                                                           \
-    } while (0)
 
 /* ---- names, as rustc 1.95 and others wrote them ---------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "internal.h"
 
 /* Stand-ins for what other parts of the shim give. */
@@ -25,16 +26,6 @@ void ss_hook_table(const struct ss_table_found *found)
 {
     (void)found;
 }
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                             \
-        }                                                                           \
-    } while (0)
 
 /* In glibc, and in no program's dependencies. */
 static const char plugin[] = "libBrokenLocale.so.1";

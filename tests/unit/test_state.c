@@ -3,6 +3,7 @@
  * which then watches the parts that threads share. The whole shim is linked in; events come as
  * annotations. */
 #define STRAYSPAN_IMPLEMENTATION
+#include "check.h"
 #include "strayspan.h"
 
 #include <pthread.h>
@@ -23,16 +24,6 @@ uint64_t strayspan_annotate_new(const void *subscriber, const struct strayspan_s
 void strayspan_annotate_enter(const void *subscriber, uint64_t id);
 void strayspan_annotate_exit(const void *subscriber, uint64_t id);
 void strayspan_annotate_close(const void *subscriber, uint64_t id);
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                             \
-        }                                                                           \
-    } while (0)
 
 static const struct strayspan_site site = {"work", "test_state", "test_state.c", 1, STRAYSPAN_INFO};
 static char subscriber;

@@ -4,18 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "report.h"
 #include "text.h"
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                             \
-        }                                                                           \
-    } while (0)
 
 #define HEAD(run)                                                                                \
     "{\"v\":1,\"type\":\"%s\",\"time\":\"2026-01-02T03:04:05.000006Z\",\"pid\":7,\"run\":\"" run \

@@ -16,20 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "lock.h"
 #include "numbers.h"
 #include "options.h"
 #include "threads.h"
 #include "fork.h"
 #include "values.h"
-
-static int failures;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition) && failures++ < 20)                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-    } while (0)
 
 static uint64_t seed = 0x9e3779b97f4a7c15u;
 
