@@ -77,7 +77,19 @@ $(unit_tests): $(tests)/unit/test_%: tests/unit/test_%.c $$(unit_$$*) $(wildcard
 		| $(tests)/unit
 	$(CC) -g -O1 $(tests_cflags) -D_GNU_SOURCE -Ishim -Itools -Itests/unit -o $@ $< $(filter %.c %.S,$(unit_$*)) $(unit_flags_$*) -pthread
 
-$(tests)/c $(tests)/unit:
+# ---- fuzzing: `make fuzz` runs each target of tests/fuzz for FUZZ_SECONDS; wants clang and its runtime ----
+
+FUZZ_SECONDS ?= 60
+fuzz_cfi = shim/cfi.c shim/cfi_program.c
+fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+$(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz
+	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -o $@ $< $($*)
+
+fuzz: $(fuzz_targets)
+	set -e; for target in $^; do $$target -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(tests)/fuzz/; done
+
+$(tests)/c $(tests)/unit $(tests)/fuzz:
 	mkdir -p $@
 
-.PHONY: test test-programs c-programs unit-tests
+.PHONY: fuzz test test-programs c-programs unit-tests

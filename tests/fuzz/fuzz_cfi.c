@@ -1,9 +1,6 @@
 /* libFuzzer target for shim/cfi.c and shim/cfi_program.c: a module, a stack and registers made of
  * the input. Both lie in allocations of their exact size, so that AddressSanitizer sees every byte
- * that is read beyond them.
- *
- *   clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -o fuzz_cfi
- *         tests/fuzz/fuzz_cfi.c shim/cfi.c shim/cfi_program.c
+ * that is read beyond them. `make fuzz` builds and runs it.
  *
  * Input: 2 bytes of choices, 4 of a function's offset, eight registers of 4 bytes (see meaning), 1
  * byte for the number of words of the stack, these words, 4 bytes each. The rest is the module's
