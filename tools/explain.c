@@ -90,7 +90,8 @@ static const struct page pages[SS_RULE_COUNT] = {
     [SS_RULE_FOREIGN_THREAD_EXIT] =
         {
             .meaning = "A thread exits a span that it does not have open, while another thread, "
-                       "its home thread, has.\n"
+                       "its home thread, has,\n"
+                       "or had when that thread ended.\n"
                        "The guard of span.enter() was moved: `Entered` is Send, so a scoped "
                        "thread, a channel or a\n"
                        "spawned task takes it, and it compiles.",
@@ -124,10 +125,10 @@ static const struct page pages[SS_RULE_COUNT] = {
     [SS_RULE_EXIT_WITHOUT_ENTER] =
         {
             .meaning = "A span is exited that no thread has open: it was exited once more than it "
-                       "was entered. Guards\n"
-                       "cannot do that by themselves; code that calls the subscriber by hand can, "
-                       "and so can\n"
-                       "annotations.",
+                       "was entered. Mostly,\n"
+                       "code that calls the subscriber by hand does that, or annotations. A guard "
+                       "that is dropped after\n"
+                       "its thread has ended is a foreign-thread-exit.",
             .code = "let span = info_span!(\"work\");\n"
                     "span.with_subscriber(|(id, dispatch)| dispatch.exit(id)); // never entered",
             .effects = "tracing-subscriber up to 0.3.20: nothing is popped; layers get an on_exit "

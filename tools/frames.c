@@ -227,6 +227,29 @@ static enum ss_frame_kind kind_of_frame(struct ss_frame *frame)
     return SS_FRAME_OWN;
 }
 
+/* Without debug information no path tells what is the reader's own: then it is what the program
+ * itself has and no name tells to be another's; and where a C program has but `main`, that. */
+static void find_own(struct ss_frame *frames, size_t count)
+{
+    bool rust = false, found = false;
+    for (size_t i = 0; i < count; i++) {
+        found |= frames[i].kind == SS_FRAME_OWN;
+        rust |= frames[i].kind == SS_FRAME_STD;
+    }
+    for (int mains = 0; mains <= !rust && !found; mains++) {
+        for (size_t i = 0; i < count; i++) {
+            struct ss_frame *frame = &frames[i];
+            if (frame->file || !frame->function || !frame->address.binary ||
+                !frame->address.binary->program ||
+                !(frame->kind == SS_FRAME_UNKNOWN ||
+                  (mains && strcmp(frame->function, "main") == 0)))
+                continue;
+            frame->kind = SS_FRAME_OWN;
+            found = true;
+        }
+    }
+}
+
 static struct ss_frames frames_of(const struct ss_stack *stack)
 {
     struct ss_frame all[4 * SS_FRAMES_MAX] = {{0}};
@@ -239,6 +262,7 @@ static struct ss_frames frames_of(const struct ss_stack *stack)
             count++;
         }
     }
+    find_own(all, count);
     struct ss_frames frames = {count, ss_keep(count * sizeof *all)};
     memcpy(frames.frames, all, count * sizeof *all);
     return frames;

@@ -25,6 +25,9 @@ struct run {
     struct ss_binary *binaries[MODULES_MAX]; /* by module id */
     struct ss_binary *program;
     const char *program_path, *program_build_id;
+    bool repeated;                    /* another file of this report has the same run */
+    uint64_t written[SS_RULE_COUNT];  /* first lines of a fingerprint */
+    uint64_t expected[SS_RULE_COUNT]; /* how many the summary has counted */
     /* The fingerprints of this run, with how often a line had each. */
     struct {
         struct ss_violation *violation;
@@ -218,6 +221,11 @@ static void read_violation(struct reader *reader, struct run *run, const json_t 
     char print[20];
     snprintf(print, sizeof print, "%s", fingerprint ? fingerprint : "");
     uint64_t count = count_of(record, "count");
+    int rule = ss_rule_of(json_is_string(json_object_get(record, "rule"))
+                              ? json_string_value(json_object_get(record, "rule"))
+                              : "");
+    if (rule >= 0 && count <= 1)
+        run->written[rule]++;
 
     for (size_t i = 0; i < run->found_count; i++) {
         if (strcmp(run->found[i].fingerprint, print) == 0) {
@@ -236,6 +244,8 @@ static void read_violation(struct reader *reader, struct run *run, const json_t 
     struct ss_violation wanted = {.key = key}, *violation;
     struct ss_violation **known = tfind(&wanted, &report->violation_tree, compare_keys);
     if (known) {
+        if (run->repeated)
+            return;
         violation = *known;
     } else {
         violation = ss_keep(sizeof *violation);
@@ -353,11 +363,48 @@ static void count_violations(struct run *run, const json_t *rules)
     run->found_count = 0;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A program's call sites are the same ones in each of its processes: they are taken once. */
+static void add_call_sites(struct ss_report *report, const struct run *run, const json_t *sites)
+{
+    const char *key = run->program_build_id ? run->program_build_id
+                      : run->program_path   ? run->program_path
+                                            : run->id;
+    struct ss_program_sites *program = report->programs;
+    while (program && strcmp(program->key, key) != 0)
+        program = program->next;
+    bool fresh = !program;
+    if (fresh) {
+        program = ss_keep(sizeof *program);
+        program->key = ss_text_copy(key, strlen(key));
+        program->next = report->programs;
+        report->programs = program;
+    }
+    for (int level = 0; level < SS_LEVELS; level++) {
+        const json_t *counts = json_object_get(sites, ss_level_names[level]);
+        struct ss_level_counts *one = &program->levels[level];
+        struct ss_level_counts *all = &report->seen.call_sites[level], before = *one;
+        uint64_t unreached = count_of(counts, "unreached");
+        one->live = larger(one->live, count_of(counts, "live"));
+        one->filtered = larger(one->filtered, count_of(counts, "filtered"));
+        one->unreached = fresh || unreached < one->unreached ? unreached : one->unreached;
+        all->live += one->live - before.live;
+        all->filtered += one->filtered - before.filtered;
+        all->unreached = all->unreached - before.unreached + one->unreached;
+    }
+}
+
 static void read_summary(struct reader *reader, struct run *run, const json_t *record)
 {
     struct ss_seen *seen = &reader->report->seen;
     const json_t *spans = json_object_get(record, "spans");
     const json_t *rules = json_object_get(record, "rules");
+    if (run->process->summary)
+        return; /* of a log that is given twice */
     run->process->summary = true;
     seen->created += count_of(spans, "created");
     seen->entered += count_of(spans, "entered");
@@ -367,18 +414,15 @@ static void read_summary(struct reader *reader, struct run *run, const json_t *r
     seen->instances += count_of(record, "instances");
     seen->lookups += count_of(record, "lookups");
     seen->table_limit += count_of(record, "table_limit");
-    const json_t *sites = json_object_get(record, "call_sites");
-    for (int level = 0; level < SS_LEVELS; level++) {
-        const json_t *counts = json_object_get(sites, ss_level_names[level]);
-        seen->call_sites[level].live += count_of(counts, "live");
-        seen->call_sites[level].filtered += count_of(counts, "filtered");
-        seen->call_sites[level].unreached += count_of(counts, "unreached");
-    }
+    add_call_sites(reader->report, run, json_object_get(record, "call_sites"));
     const char *code;
     json_t *rule;
     json_object_foreach((json_t *)rules, code, rule)
     {
         seen->suppressed += count_of(rule, "suppressed");
+        int row = ss_rule_of(code);
+        if (row >= 0)
+            run->expected[row] = count_of(rule, "fingerprints");
     }
     add_not_judged(seen, run, json_object_get(record, "not_judged"));
     count_violations(run, rules);
@@ -408,15 +452,22 @@ static struct run *run_of(struct reader *reader, const json_t *record)
     if (!run)
         return NULL;
     snprintf(run->id, sizeof run->id, "%s", id);
+    run->next = reader->runs;
+    reader->runs = run;
+    reader->run_count++;
+    for (struct ss_process *known = reader->report->processes; known; known = known->next) {
+        if (strcmp(known->run, run->id) != 0)
+            continue;
+        run->process = known;
+        run->repeated = true;
+        return run;
+    }
     run->process = ss_keep(sizeof *run->process);
     run->process->run = ss_text_copy(run->id, strlen(run->id));
     run->process->file = reader->file;
     run->process->pid = integer_of(record, "pid", 0);
     run->process->next = reader->report->processes;
     reader->report->processes = run->process;
-    run->next = reader->runs;
-    reader->runs = run;
-    reader->run_count++;
     return run;
 }
 
@@ -433,6 +484,7 @@ static bool known_repeat(struct reader *reader, const char *line, size_t length)
     static const char lookup[] = "{\"v\":1,\"type\":\"" SS_LOG_LOOKUP "\"";
     static const char violation[] = "{\"v\":1,\"type\":\"" SS_LOG_VIOLATION "\"";
     static const char run_key[] = "\"run\":\"", print_key[] = "\"fingerprint\":\"";
+    static const char first[] = "\"count\":1,";
     struct run *run = reader->runs;
     if (!run || line[length - 1] != '}')
         return false;
@@ -444,7 +496,8 @@ static bool known_repeat(struct reader *reader, const char *line, size_t length)
     const char *id = memmem(line, head, run_key, sizeof run_key - 1);
     const char *print = memmem(line, head, print_key, sizeof print_key - 1);
     size_t id_length = strlen(run->id);
-    if (!id || !print || (size_t)(line + length - id) < sizeof run_key + id_length ||
+    if (!id || !print || memmem(line, head, first, sizeof first - 1) ||
+        (size_t)(line + length - id) < sizeof run_key + id_length ||
         (size_t)(line + length - print) < sizeof print_key + 16 ||
         memcmp(id + sizeof run_key - 1, run->id, id_length) != 0 ||
         id[sizeof run_key - 1 + id_length] != '"')
@@ -495,6 +548,20 @@ static void read_line(struct reader *reader, const char *line, size_t length)
     json_decref(record);
 }
 
+/* What the process counted, and no line tells: the disk was full, or the log was cut. */
+static void report_missing(struct reader *reader, const struct run *run)
+{
+    for (int rule = 0; rule < SS_RULE_COUNT; rule++) {
+        if (run->repeated || run->expected[rule] <= run->written[rule])
+            continue;
+        uint64_t missing = run->expected[rule] - run->written[rule];
+        ss_report_problem(reader->report, true, reader->file,
+                          "%s of pid %lld %s not written to it (%s; is the disk full?)",
+                          ss_count_text(missing, "violation"), (long long)run->process->pid,
+                          missing == 1 ? "was" : "were", ss_rule_rows[rule].code);
+    }
+}
+
 /* Ends the reading of one file: what has no summary is counted by its lines. */
 static void end_runs(struct reader *reader)
 {
@@ -502,6 +569,7 @@ static void end_runs(struct reader *reader)
         struct run *run = reader->runs;
         reader->runs = run->next;
         count_violations(run, NULL);
+        report_missing(reader, run);
         free(run->found);
         free(run);
     }

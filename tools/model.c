@@ -62,10 +62,23 @@ bool ss_report_unreadable(const struct ss_report *report)
     return false;
 }
 
+bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process)
+{
+    for (const struct ss_process *other = report->processes; other; other = other->next)
+        if (!process->summary && other->pid == process->pid && other->time > process->time)
+            return true;
+    return false;
+}
+
 bool ss_report_unfinished(const struct ss_report *report)
 {
     for (const struct ss_process *process = report->processes; process; process = process->next)
-        if (!process->summary)
+        if (!process->summary && !ss_process_replaced(report, process))
             return true;
     return false;
+}
+
+bool ss_report_counts_unknown(const struct ss_report *report)
+{
+    return !report->violations && !report->seen.created && ss_report_unfinished(report);
 }

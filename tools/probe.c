@@ -134,6 +134,46 @@ static void read_dynamic_section(struct image *image, Elf_Scn *section, size_t s
     }
 }
 
+static bool lies_beyond(uint64_t offset, uint64_t length, uint64_t size)
+{
+    return offset > size || length > size - offset;
+}
+
+/* What of the file lies beyond its end, NULL where it is whole. */
+static const char *cut_part(Elf *elf, const GElf_Ehdr *header, uint64_t size)
+{
+    size_t count = 0;
+    GElf_Phdr segment;
+    if (lies_beyond(header->e_phoff, (uint64_t)header->e_phnum * header->e_phentsize, size))
+        return "segments";
+    if (elf_getphdrnum(elf, &count) != 0)
+        return "segments";
+    for (size_t i = 0; i < count; i++)
+        if (!gelf_getphdr(elf, (int)i, &segment) ||
+            (segment.p_type == PT_LOAD && lies_beyond(segment.p_offset, segment.p_filesz, size)))
+            return "segments";
+    if (lies_beyond(header->e_shoff, (uint64_t)header->e_shnum * header->e_shentsize, size))
+        return "sections";
+    Elf_Scn *section = NULL;
+    GElf_Shdr section_header;
+    while ((section = elf_nextscn(elf, section)))
+        if (!gelf_getshdr(section, &section_header) ||
+            (section_header.sh_type != SHT_NOBITS && section_header.sh_type != SHT_NULL &&
+             lies_beyond(section_header.sh_offset, section_header.sh_size, size)))
+            return "sections";
+    return NULL;
+}
+
+static bool has_symbol_table(Elf *elf)
+{
+    Elf_Scn *section = NULL;
+    GElf_Shdr header;
+    while ((section = elf_nextscn(elf, section)))
+        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB && header.sh_size)
+            return true;
+    return false;
+}
+
 static void read_image(struct image *image)
 {
     size_t count = 0;
@@ -235,7 +275,14 @@ static void judge_program(const struct image *image, const char *path, const str
         return;
     }
     probe->reached = true;
-    if (probe->has_tracing) {
+    if (probe->stripped && !probe->annotated) {
+        probe->verdict =
+            "it is stripped: there is `tracing` in it, and no symbol table (.symtab) to "
+            "find it by";
+        probe->advice =
+            "build it with strip = false or \"debuginfo\" in its profile; with its debug "
+            "file at hand: eu-unstrip PROGRAM DEBUGFILE -o UNSTRIPPED";
+    } else if (probe->has_tracing) {
         probe->verdict = "it can be diagnosed";
     } else if (probe->annotated) {
         probe->verdict = "it can be diagnosed: it has annotations";
@@ -249,12 +296,17 @@ static void probe_elf(const char *path, int fd, const struct stat *status, struc
 {
     struct image image = {.elf = NULL};
     GElf_Ehdr header;
+    const char *cut;
     elf_version(EV_CURRENT);
     image.elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
     if (!image.elf || elf_kind(image.elf) != ELF_K_ELF || !gelf_getehdr(image.elf, &header)) {
         probe->readable = false;
         probe->linkage = "ELF";
         cannot(probe, "it is a damaged ELF file", NULL);
+    } else if ((cut = cut_part(image.elf, &header, (uint64_t)status->st_size))) {
+        probe->readable = false;
+        probe->linkage = "ELF";
+        cannot(probe, ss_text("it is a cut ELF file: it has %s beyond its end", cut), NULL);
     } else if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64) {
         probe->linkage = "ELF";
         cannot(probe,
@@ -268,6 +320,7 @@ static void probe_elf(const char *path, int fd, const struct stat *status, struc
     } else {
         probe->has_tracing = file_holds(fd, (size_t)status->st_size, tracing_words);
         probe->annotated = file_holds(fd, (size_t)status->st_size, annotation_words);
+        probe->stripped = probe->has_tracing && !has_symbol_table(image.elf);
         read_image(&image);
         judge_program(&image, path, status, header.e_type, probe);
     }
@@ -361,7 +414,7 @@ int ss_probe(int argc, char **argv)
     for (int i = index; i < argc; i++) {
         struct ss_probe probe;
         ss_probe_file(argv[i], &probe);
-        bool good = probe.reached && (probe.has_tracing || probe.annotated);
+        bool good = probe.reached && ((probe.has_tracing && !probe.stripped) || probe.annotated);
         if (!probe.readable) {
             fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(argv[i]),
                     ss_text_clean(probe.verdict));

@@ -8,6 +8,7 @@ struct ss_probe {
     bool readable;       /* else `verdict` says why not */
     bool reached;        /* a preloaded object gets into the process */
     bool has_tracing;    /* it, or a library that it needs and that lies beside it, holds tracing */
+    bool stripped;       /* it holds tracing, and no symbols to find it by */
     bool annotated;      /* it holds strayspan's annotations */
     const char *linkage; /* `dynamic`, `static`, `static-pie`, `shared object`, `script`.. */
     const char *loader;  /* of a dynamic program; the interpreter of a script */

@@ -253,6 +253,21 @@ static json_t *seen_value(const struct ss_report *report)
     return object;
 }
 
+/* Why nothing was checked; null where something was. */
+static json_t *nothing_value(const struct ss_report *report)
+{
+    const char *why = report->nothing_why;
+    if (!why && !report->ran && report->processes && !report->violations && !report->problems &&
+        !report->seen.created && !ss_report_unfinished(report))
+        why = "no span was seen";
+    if (!why)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "why", text_value(why));
+    set(object, "to_do", text_value(report->nothing_advice));
+    return object;
+}
+
 void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style)
 {
     json_t *document = json_object(), *violations = json_array(), *errors = json_array();
@@ -270,6 +285,11 @@ void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_s
     set(document, "violations", violations);
     set(document, "seen", seen_value(report));
     set(document, "errors", errors);
+    set(document, "nothing_checked", nothing_value(report));
+    if (report->ran) {
+        set(document, "status", json_integer(report->status));
+        set(document, "program_status", json_integer(report->program_status));
+    }
     json_dumpf(document, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
     putc('\n', out);
     json_decref(document);

@@ -84,16 +84,20 @@ static void print_unseen(FILE *out, const struct ss_report *report)
 /* Whether an image has no summary and did not make room for another one by exec. */
 static bool is_unfinished(const struct ss_report *report, const struct ss_process *process)
 {
-    for (const struct ss_process *other = report->processes; other; other = other->next)
-        if (other->pid == process->pid && other->time > process->time)
-            return false;
-    return !process->summary;
+    return !process->summary && !ss_process_replaced(report, process);
 }
 
 static void print_without_summary(FILE *out, const struct ss_report *report)
 {
     const char *told[8];
     size_t count = 0;
+    uint64_t replaced = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next)
+        replaced += ss_process_replaced(report, process);
+    if (replaced)
+        fprintf(out, "unseen:  %s no counts: replaced by exec\n",
+                replaced == 1 ? "1 process image has"
+                              : ss_text("%llu process images have", (unsigned long long)replaced));
     for (const struct ss_process *process = report->processes; process; process = process->next) {
         const char *program = process->program ? process->program : "a process";
         const char *slash = strrchr(program, '/');
@@ -121,11 +125,15 @@ void ss_render_seen(FILE *out, const struct ss_report *report)
     uint64_t processes = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
         processes++;
-    fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s, %s, %s on %s, %s%s\n",
-            ss_count_text(processes, "process"), ss_count_text(seen->created, "span"),
-            ss_count_text(seen->entered, "enter"), ss_count_text(seen->threads, "thread"),
-            ss_count_text(seen->instances, "subscriber"),
-            seen->lookups ? ss_text(", %s", ss_count_text(seen->lookups, "look-up")) : "");
+    if (processes && !seen->created && ss_report_unfinished(report))
+        fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s; how many spans, is not known\n",
+                ss_count_text(processes, "process"));
+    else
+        fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s, %s, %s on %s, %s%s\n",
+                ss_count_text(processes, "process"), ss_count_text(seen->created, "span"),
+                ss_count_text(seen->entered, "enter"), ss_count_text(seen->threads, "thread"),
+                ss_count_text(seen->instances, "subscriber"),
+                seen->lookups ? ss_text(", %s", ss_count_text(seen->lookups, "look-up")) : "");
     print_hooked(out, report);
     print_unseen(out, report);
     print_without_summary(out, report);
@@ -142,9 +150,15 @@ void ss_render_seen(FILE *out, const struct ss_report *report)
 void ss_render_clean(FILE *out, const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
-    fprintf(out, SS_GREEN "strayspan: nothing strayed" SS_PLAIN ": %s and %s on %s, %s\n",
-            ss_count_text(seen->created, "span"), ss_count_text(seen->entered, "enter"),
-            ss_count_text(seen->threads, "thread"), ss_count_text(seen->instances, "subscriber"));
+    if (ss_report_counts_unknown(report))
+        fputs("strayspan: no violation was logged; how many spans were seen, is not known\n", out);
+    else
+        fprintf(out, SS_GREEN "strayspan: %s" SS_PLAIN "%s and %s on %s, %s\n",
+                ss_report_unfinished(report) ? "no violation was logged: at least "
+                                             : "nothing strayed: ",
+                ss_count_text(seen->created, "span"), ss_count_text(seen->entered, "enter"),
+                ss_count_text(seen->threads, "thread"),
+                ss_count_text(seen->instances, "subscriber"));
     print_unseen(out, report);
     print_without_summary(out, report);
 }

@@ -382,10 +382,15 @@ static const char *const *source_words(enum ss_site_kind kind)
 {
     static const char *const spans[] = {"trace_span!", "debug_span!", "info_span!",    "warn_span!",
                                         "error_span!", "span!",       "strayspan_new", NULL};
-    static const char *const guards[] = {
-        ".enter()",        ".entered()",     ".in_scope(",      ".exit(",
-        "strayspan_enter", "strayspan_exit", "strayspan_close", NULL};
-    return kind == SS_SITE_CREATED ? spans : guards;
+    static const char *const enters[] = {".enter()", ".entered()", ".in_scope(", "strayspan_enter",
+                                         NULL};
+    static const char *const exits[] = {".exit(", ".in_scope(", "strayspan_exit", NULL};
+    static const char *const closes[] = {"strayspan_close", NULL};
+    static const char *const *const words[SS_SITE_COUNT] = {[SS_SITE_CREATED] = spans,
+                                                            [SS_SITE_ENTERED] = enters,
+                                                            [SS_SITE_EXITED] = exits,
+                                                            [SS_SITE_CLOSED] = closes};
+    return words[kind];
 }
 
 /* The own code further out that led to an own frame: its caller by another name. */
@@ -407,7 +412,7 @@ static void print_where(FILE *out, const struct ss_violation *violation)
     const char *call_site = call_site_place(violation);
     bool own = frame && frame->kind == SS_FRAME_OWN && frame->file;
     const char *place = frame ? ss_frame_place(frame) : call_site;
-    if (site == created && call_site && !own)
+    if (call_site && (site == created ? !own : frame && !frame->line))
         place = call_site;
     if (place)
         fprintf(out, SS_BLUE "  -->" SS_PLAIN " %s  %s\n", clean(place),
@@ -421,6 +426,9 @@ static void print_where(FILE *out, const struct ss_violation *violation)
                                    thread_label(violation, &site->thread, false)));
     const struct ss_frame *asked = own ? own_caller(&site->frames, frame)
                                        : ss_first_frame(&created->frames, SS_KIND(SS_FRAME_OWN));
+    if (asked && frame && !own && asked->function && frame->function &&
+        strcmp(asked->function, frame->function) == 0)
+        asked = NULL; /* the arrow's own function */
     if (asked)
         fprintf(out, "   = %s: " SS_BOLD "%s" SS_PLAIN "  %s\n",
                 own ? "called from" : "asked for by your code", place_text(asked),
@@ -587,9 +595,13 @@ void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_s
          violation = violation->next)
         print_violation(out, violation, report, style);
     if (report->processes && !report->violations)
-        fputs(report->seen.created || ss_report_unfinished(report) ? "nothing strayed\n"
-                                                                   : SS_YELLOW
-                  "NOTHING WAS CHECKED" SS_PLAIN ": no span was seen\n",
+        fputs(report->problems ? "no violation was read, and not all could be: see the problems "
+                                 "below\n"
+              : ss_report_unfinished(report)
+                  ? "no violation was logged; not all processes lived to write their counts\n"
+              : report->seen.created ? "nothing strayed\n"
+                                     : SS_YELLOW "NOTHING WAS CHECKED" SS_PLAIN
+                                                 ": no span was seen\n",
               out);
     ss_render_seen(out, report);
 }

@@ -25,6 +25,19 @@ const struct ss_format *ss_format_of(const char *name)
     return NULL;
 }
 
+/* Takes the blanks at the ends of lines out of text; returns its new length. */
+static size_t without_trailing_blanks(char *text, size_t length)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < length; i++) {
+        while (text[i] == '\n' && kept && text[kept - 1] == ' ')
+            kept--;
+        text[kept++] = text[i];
+    }
+    text[kept] = 0;
+    return kept;
+}
+
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
 {
     for (struct ss_violation *violation = report->violations; violation;
@@ -42,7 +55,9 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
     if (!memory)
         return false;
     style->format->render(memory, report, style);
-    bool done = fclose(memory) == 0 && ss_terminal_write(out, style->colour, text, length);
+    bool done = fclose(memory) == 0;
+    length = done ? without_trailing_blanks(text, length) : 0;
+    done = done && ss_terminal_write(out, style->colour, text, length);
     free(text);
     return done;
 }
@@ -171,10 +186,15 @@ int ss_report(int argc, char **argv)
         return SS_EXIT_UNREADABLE;
     }
     bool written = ss_report_write(&report, &settings.style, out);
-    if ((settings.output && fclose(out) != 0) || !written) {
+    int problem = errno;
+    if (settings.output && fclose(out) != 0 && written) {
+        problem = errno;
+        written = false;
+    }
+    if (!written) {
         fprintf(stderr, "strayspan: %s: could not be written: %s\n",
                 settings.output ? ss_text_clean(settings.output) : "standard output",
-                strerror(errno));
+                strerror(problem));
         return SS_EXIT_UNREADABLE;
     }
     uint64_t errors, warnings;

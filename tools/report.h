@@ -178,6 +178,14 @@ struct ss_level_counts {
     uint64_t live, filtered, unreached;
 };
 
+/* The call sites of one program, over the processes that ran it: what one of them reached is
+ * reached. */
+struct ss_program_sites {
+    struct ss_program_sites *next;
+    const char *key; /* its build id, or its path */
+    struct ss_level_counts levels[SS_LEVELS];
+};
+
 struct ss_seen {
     uint64_t created, entered, exited, closed, threads, instances, lookups, table_limit;
     uint64_t not_judged, suppressed;
@@ -202,8 +210,13 @@ struct ss_report {
     void *violation_tree;
     struct ss_binary *binaries;
     struct ss_process *processes;
+    struct ss_program_sites *programs;
     struct ss_problem *problems, **problems_end;
     struct ss_seen seen;
+    /* Of `run` alone: its exit status and the program's, and why nothing was checked. */
+    bool ran;
+    int status, program_status;
+    const char *nothing_why, *nothing_advice;
     const char *logs; /* where the logs lie, for the last line; NULL: not to be said */
     size_t files;
 };
@@ -213,8 +226,15 @@ void ss_report_problem(struct ss_report *report, bool unreadable, const char *fi
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool ss_report_unreadable(const struct ss_report *report);
 
-/* Whether some process has no summary: what it saw is not known. */
+/* Whether an image made room for another one by exec: then it has no summary. */
+bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process);
+
+/* Whether some process has no summary, and no exec explains it: what it saw is not known. */
 bool ss_report_unfinished(const struct ss_report *report);
+
+/* Whether all that is known of the report's processes is that they ran: no violation was logged,
+ * nothing was counted. */
+bool ss_report_counts_unknown(const struct ss_report *report);
 
 /* ---- log_read.c ------------------------------------------------------------------------------ */
 

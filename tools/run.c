@@ -278,15 +278,12 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
                                const struct ss_probe *probe, const char **advice)
 {
     uint64_t hooked = 0, filtered = 0;
-    bool unfinished = false;
-    for (const struct ss_process *process = report->processes; process; process = process->next) {
+    for (const struct ss_process *process = report->processes; process; process = process->next)
         hooked += process->hooked;
-        unfinished |= !process->summary;
-    }
     for (int level = 0; level < SS_LEVELS; level++)
         filtered += report->seen.call_sites[level].filtered;
     *advice = NULL;
-    if (report->seen.created || report->violations || (report->processes && unfinished))
+    if (report->seen.created || report->violations || ss_report_unfinished(report))
         return NULL;
     if (report->problems) {
         *advice = "make room or give another --log-dir; log lines that could not be written to the "
@@ -300,13 +297,15 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
                        filtered ? "its call sites are filtered out"
                                 : "none of its call sites was reached under a subscriber");
     }
-    if (!probe->reached || (!probe->has_tracing && !probe->annotated)) {
+    if (probe->reached && probe->annotated && !probe->has_tracing)
+        return ss_text("%s is annotated, no span was made", program);
+    if (!probe->reached || probe->stripped || (!probe->has_tracing && !probe->annotated)) {
         *advice = probe->advice;
         return ss_text("%s: %s", program, probe->verdict);
     }
     *advice = ss_text("see why: strayspan run --options verbosity=2 -- %s", program);
-    return ss_text("%s has `tracing` in it, but nothing in it was hooked: it never got so far, its "
-                   "symbols are stripped, or something took LD_PRELOAD away",
+    return ss_text("%s has `tracing` in it, but nothing in it was hooked: it never got so far, or "
+                   "something took LD_PRELOAD away",
                    program);
 }
 
@@ -318,10 +317,14 @@ static const char *last_line(const struct settings *settings, const struct ss_re
     ss_deny_count(report, &settings->deny, &errors, &warnings);
     const char *found = errors + warnings ? ss_findings_text(errors, warnings) : NULL;
     if (status != child->status) {
-        const char *why = found              ? found
-                          : !written         ? "the report could not be written"
-                          : report->problems ? "a log has a problem, see above"
-                                             : "no span was seen, and --require-hooked was given";
+        const char *why =
+            found              ? found
+            : !written         ? "the report could not be written"
+            : report->problems ? "a log has a problem, see above"
+            : ss_report_counts_unknown(report)
+                ? "whether a span was seen is not known, as no process lived to write "
+                  "its counts, and --require-hooked was given"
+                : "no span was seen, and --require-hooked was given";
         return ss_text("exit status %d: %s (the program's own was 0)\n", status, why);
     }
     if (!found)
@@ -342,10 +345,11 @@ static int exit_status(const struct settings *settings, const struct ss_report *
     if (errors + warnings && settings->exit_code)
         return settings->exit_code;
     /* A log with a problem may have held an error: a gate must not open by that. */
+    nothing |= ss_report_counts_unknown(report);
     return report->problems || (nothing && settings->require_hooked) ? SS_EXIT_FAILED : 0;
 }
 
-/* Writes the report to out. */
+/* Writes the report to out; errno tells why it could not. */
 static bool write_report(struct ss_report *report, const struct settings *settings, FILE *out,
                          const char *why, const char *advice)
 {
@@ -356,7 +360,7 @@ static bool write_report(struct ss_report *report, const struct settings *settin
         putc('\n', out); /* apart from what the program wrote last */
     if (!text || report->violations || report->problems)
         done = ss_report_write(report, &settings->style, out);
-    if (!text)
+    if (!text || !done)
         return done;
     FILE *memory = open_memstream(&lines, &length);
     if (!memory)
@@ -369,8 +373,7 @@ static bool write_report(struct ss_report *report, const struct settings *settin
     } else if (!report->violations && !report->problems) {
         ss_render_clean(memory, report);
     }
-    done = fclose(memory) == 0 && ss_terminal_write(out, settings->style.colour, lines, length) &&
-           done;
+    done = fclose(memory) == 0 && ss_terminal_write(out, settings->style.colour, lines, length);
     free(lines);
     return done;
 }
@@ -391,30 +394,41 @@ static int conclude(const struct settings *settings, const char *directory, cons
         report.logs = directory;
     int status = exit_status(settings, &report, child, why != NULL);
 
+    report.ran = true;
+    report.status = status;
+    report.program_status = child->status;
+    report.nothing_why = why;
+    report.nothing_advice = advice;
+
+    /* On the stream that a JSON document went to, there is nothing else. */
+    bool document_alone = !settings->style.format->marked && !settings->output;
     bool written = write_report(&report, settings, out, why, advice);
-    if (settings->output && fclose(out) != 0)
+    int problem = errno;
+    if (settings->output && fclose(out) != 0 && written) {
+        problem = errno;
         written = false;
+    }
     if (!written && settings->output) {
         /* Better on standard error than nowhere. */
         fprintf(stderr, "strayspan: %s: could not be written: %s\n",
-                ss_text_clean(settings->output), strerror(errno));
+                ss_text_clean(settings->output), strerror(problem));
         write_report(&report, settings, stderr, why, advice);
         if (status == 0)
             status = SS_EXIT_FAILED;
     }
     const char *last = last_line(settings, &report, child, status, written);
-    if (last)
+    if (last && !document_alone)
         ss_terminal_write(stderr, SS_COLOUR_NEVER, last, strlen(last));
 
     ss_log_place_remember(directory);
     if (!settings->log_directory && !report.violations && !report.problems) {
         pid_t left = left_behind(directory);
-        if (left)
+        if (!left)
+            ss_log_place_remove(directory);
+        else if (!document_alone)
             fprintf(stderr,
                     "strayspan: process %d was left behind and still runs: its logs stay in %s\n",
                     (int)left, ss_text_clean(directory));
-        else
-            ss_log_place_remove(directory);
     }
     return status;
 }
@@ -480,7 +494,9 @@ int ss_run(int argc, char **argv)
     } else if (child.exec_error) {
         struct stat status = {0};
         bool is_directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-        fprintf(stderr, "strayspan: %s: cannot be executed: %s\n", ss_text_clean(program[0]),
+        bool no_loader = child.exec_error == ENOENT && probe.loader;
+        fprintf(stderr, "strayspan: %s: cannot be executed: %s%s\n", ss_text_clean(program[0]),
+                no_loader ? ss_text("its interpreter %s: ", ss_text_clean(probe.loader)) : "",
                 is_directory ? "it is a directory" : strerror(child.exec_error));
         child.status = child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND : SS_EXIT_NOT_EXECUTABLE;
     } else {

@@ -35,7 +35,11 @@ bool ss_terminal_write(FILE *out, enum ss_colour colour, const char *text, size_
 {
     static const char *const sequences[] = {"\033[0m",    "\033[1m",    "\033[1;31m",
                                             "\033[1;33m", "\033[1;34m", "\033[1;32m"};
+    if (ferror(out))
+        return false; /* errno stays that of the write that failed */
+    int before = errno;
     bool coloured = wants_colour(out, colour);
+    errno = before;
     for (size_t at = 0; at < length;) {
         uint32_t code = 0;
         /* The buffer is terminated, so a character cut at its end is no character. */
@@ -102,6 +106,9 @@ bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *
             found = strstr(clean, *words);
             length = strlen(*words);
         }
+        /* Which of several it is, the line's number does not tell. */
+        if (found && strstr(found + length, words[-1]))
+            found = NULL;
         int digits = fprintf(out, SS_BLUE "%u |" SS_PLAIN " ", line) - 3;
         fprintf(out, "%s\n", clean);
         if (found) {

@@ -258,3 +258,86 @@ check_outgoing() {
     assert_equal "$status" 2
     assert_regex "$stderr" no-such-file
 }
+
+@test "probe: a stripped program, and a file that is cut" {
+    program=$build/samples/trixie/release/scope_exit
+    [ -x "$program" ] || skip "the samples are not built"
+    strip -o stripped "$program"
+    run "$STRAYSPAN" probe stripped
+    assert_equal "$status" 1
+    assert_line --index 0 --partial 'stripped: NO: it is stripped'
+    head -c 5000 "$program" >cut
+    run --separate-stderr "$STRAYSPAN" probe cut
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'cut: it is a cut ELF file: it has segments beyond its end'
+}
+
+@test "violations that were counted and not written are a problem, not a clean run" {
+    make_log
+    jq -c 'select(.type != "violation")' log.jsonl >full.log
+    report full.log
+    assert_equal "$status" 2
+    refute_output --partial 'nothing strayed'
+    assert_output --partial '1 violation of pid'
+    assert_output --partial 'was not written'
+}
+
+@test "a line that is no record forbids: nothing strayed" {
+    strayspan_run "$c/legal_handed"
+    sed '1a broken' "$strayspan_log" >broken.log
+    report broken.log
+    refute_output --partial 'nothing strayed'
+    assert_output --partial 'the first is line 2'
+}
+
+@test "without a summary the counts are unknown, not zero" {
+    strayspan_run "$c/legal_handed"
+    jq -c 'select(.type != "summary")' "$strayspan_log" >killed.log
+    report killed.log
+    assert_success
+    refute_output --partial 'nothing strayed'
+    refute_output --partial '0 spans'
+    assert_output --partial 'no violation was logged'
+    assert_output --partial 'is not known'
+}
+
+@test "a log that is given twice counts once" {
+    make_log
+    report log.jsonl
+    once=$output
+    report log.jsonl ./log.jsonl
+    assert_output "$once"
+}
+
+@test "call sites are taken once per program, and unreached is what no process reached" {
+    make_log
+    jq -c 'if .type == "summary" then .call_sites.INFO.unreached = 5 else . end' log.jsonl >one.log
+    jq -c '.run = "00000000000000ff" | .pid += 1 |
+        if .type == "summary" then .call_sites.INFO.unreached = 3 else . end' log.jsonl >other.log
+    report one.log other.log
+    assert_output --partial '3 never reached (3 INFO)'
+}
+
+@test "a process image without counts, replaced by exec, is told" {
+    strayspan_run "$c/legal_handed"
+    jq -c 'select(.type != "summary") | .run = "00000000000000ff" | .time = "2020-01-01T00:00:00.000000Z"' \
+        "$strayspan_log" >before.log
+    report before.log "$strayspan_log"
+    assert_output --partial 'nothing strayed'
+    assert_output --partial '1 process image has no counts: replaced by exec'
+}
+
+@test "a full disk under --output is named as that" {
+    make_log
+    report --output /dev/full log.jsonl
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'No space left on device'
+}
+
+@test "no line ends in blanks" {
+    make_log
+    for flag in --with-values --all-frames; do
+        report "$flag" log.jsonl
+        refute_output --regexp $' (\n|$)'
+    done
+}

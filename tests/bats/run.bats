@@ -261,3 +261,40 @@ END
     assert_output --partial other
     assert_output --partial 'done'
 }
+
+@test "--format json: one document, with both statuses, and nothing after it" {
+    run_command --format json "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    run jq -c '[.status, .program_status, .nothing_checked]' <<<"$stderr"
+    assert_output '[66,0,null]'
+    run_command --format json ls
+    assert_success
+    run jq -e '.nothing_checked.why | contains("tracing")' <<<"$stderr"
+    assert_success
+}
+
+@test "an annotated program that makes no span is said to be that" {
+    printf '%s\n' '#include "spans.h"' 'SITE(job, "job");' 'int main(int argc, char **argv) {' \
+        '(void)argv; return argc > 1 ? (int)strayspan_new(&first_subscriber, &job) : 0; }' >none.c
+    cc -I"$root/tests/programs/c" -I"$root/shim" -I"$root" -o none none.c
+    run_command ./none
+    assert_success
+    assert_regex "$stderr" 'NOTHING WAS CHECKED: ./none is annotated, no span was made'
+}
+
+@test "a script whose interpreter is missing: it is named" {
+    printf '#!/no/such/interpreter -x\n' >script
+    chmod +x script
+    run_command -127 ./script
+    assert_regex "$stderr" 'script: cannot be executed: its interpreter /no/such/interpreter'
+}
+
+@test "a stripped program: that alone is the reason" {
+    program=$build/samples/trixie/release/scope_exit
+    [ -x "$program" ] || skip "the samples are not built"
+    strip -o stripped "$program"
+    run_command --require-hooked ./stripped
+    assert_equal "$status" 125
+    assert_regex "$stderr" 'NOTHING WAS CHECKED: ./stripped: it is stripped'
+    refute_regex "$stderr" 'LD_PRELOAD'
+}
