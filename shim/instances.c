@@ -27,6 +27,7 @@ enum {
     ARC_COUNTERS = 16,
     REACH_DEPTH = 4,
     OBJECT_MAX = 4096,
+    HANDLE_MAX = 64,
     BEHIND_POINTER = 128,
     WORDS_MAX = 4096
 };
@@ -259,7 +260,8 @@ static bool points_to(uintptr_t pointer, const struct search *search)
 }
 
 /* A pointer beside a table of a subscriber counts wherever it stands. A bare one does only where it is all
- * that the object is, as of an `Arc<S>`: larger objects have gaps, in which anything may be left over. */
+ * that the object is, as of an `Arc<S>`, and is followed only in one small enough to be a handle on
+ * something shared: larger objects have gaps, in which anything may be left over. */
 static bool object_reaches(struct search *search, uintptr_t address, uintptr_t size, unsigned depth,
                            bool is_subscriber)
 {
@@ -283,7 +285,7 @@ static bool object_reaches(struct search *search, uintptr_t address, uintptr_t s
             continue;
         if ((inner || (is_subscriber && size <= sizeof word)) && points_to(word, search))
             return true;
-        if (depth && (inner || is_subscriber) &&
+        if (depth && (inner || (is_subscriber && size <= HANDLE_MAX)) &&
             object_reaches(search, word, inner ? ARC_COUNTERS + inner->size : BEHIND_POINTER,
                            depth - 1, inner != NULL))
             return true;
@@ -302,7 +304,9 @@ bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
 {
     if (from == to)
         return true;
-    if (!from->table || !ss_lock(&ss_instances_lock))
+    /* A handle may lead to another of its kind; a whole subscriber holds none of its own type. */
+    if (!from->table || (from->table->size > HANDLE_MAX && is_same_type(from->table, to->table)) ||
+        !ss_lock(&ss_instances_lock))
         return false;
     uint64_t from_serial = atomic_load(&from->serial), to_serial = atomic_load(&to->serial);
     unsigned slot = (unsigned)(from_serial * 31 + to_serial) % ANSWERS;
