@@ -236,7 +236,7 @@ static void find_own(struct ss_frame *frames, size_t count)
         found |= frames[i].kind == SS_FRAME_OWN;
         rust |= frames[i].kind == SS_FRAME_STD;
     }
-    for (int mains = 0; mains <= !rust && !found; mains++) {
+    for (int mains = 0; mains < (rust ? 1 : 2) && !found; mains++) {
         for (size_t i = 0; i < count; i++) {
             struct ss_frame *frame = &frames[i];
             if (frame->file || !frame->function || !frame->address.binary ||

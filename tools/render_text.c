@@ -397,7 +397,9 @@ static const char *const *source_words(enum ss_site_kind kind)
 static const struct ss_frame *own_caller(const struct ss_frames *frames,
                                          const struct ss_frame *frame)
 {
-    for (const struct ss_frame *at = frame + 1; at < frames->frames + frames->count; at++)
+    size_t first = frame ? (size_t)(frame - frames->frames) + 1 : frames->count;
+    for (const struct ss_frame *at = frames->frames + first; at < frames->frames + frames->count;
+         at++)
         if (at->kind == SS_FRAME_OWN && at->function && frame->function &&
             !ss_text_starts(frame->function, at->function))
             return at;
