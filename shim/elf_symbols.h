@@ -20,8 +20,8 @@ struct ss_elf {
 SS_HIDDEN bool ss_elf_open(const struct ss_module *m, struct ss_elf *elf);
 SS_HIDDEN void ss_elf_close(struct ss_elf *elf);
 
-/* Calls each for every name in .strtab that contains one of the words of ss_find_word. offset is the
- * name's place in .strtab, name is not terminated and valid during the call. Stops when each
+/* Calls each for every name in .strtab that contains one of the words of ss_find_word. offset is
+ * the name's place in .strtab, name is not terminated and valid during the call. Stops when each
  * returns false. */
 typedef bool ss_elf_name_fn(void *context, uint32_t offset, const char *name, size_t length);
 SS_HIDDEN void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context);

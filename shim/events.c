@@ -333,8 +333,8 @@ void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number)
     ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_ENTER])(subscriber, id);
 }
 
-/* An exit of a span came to an instance that was taken for one that forwards, and reached no other: a layer
- * of it only copies its new spans elsewhere. From here on its spans are its own. */
+/* An exit of a span came to an instance that was taken for one that forwards, and reached no other:
+ * a layer of it only copies its new spans elsewhere. From here on its spans are its own. */
 static SS_COLD void doubt_forwarding(struct ss_instance *instance)
 {
     atomic_store_explicit(&instance->keeps, true, memory_order_relaxed);

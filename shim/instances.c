@@ -238,16 +238,16 @@ struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t addres
 
 /* ---- what an object leads to ----------------------------------------------------------------- */
 
-/* How many more words may be looked at. An object is read where its pages are there; what it points to may
- * be no object at all, so nothing is done with it but to compare it with what is known. */
+/* How many more words may be looked at. An object is read where its pages are there; what it points
+ * to may be no object at all, so nothing is done with it but to compare it with what is known. */
 struct search {
     const struct ss_instance *wanted;
     uint32_t words;
     uintptr_t stack_low, stack_high; /* the calling thread's: what leads there was left over */
 };
 
-/* Whether pointer is an address of the instance wanted: as a box's content, or as an Arc's behind its two
- * counters. */
+/* Whether pointer is an address of the instance wanted: as a box's content, or as an Arc's behind
+ * its two counters. */
 static bool points_to(uintptr_t pointer, const struct search *search)
 {
     const uintptr_t candidates[] = {pointer, pointer + ARC_COUNTERS};
@@ -259,9 +259,9 @@ static bool points_to(uintptr_t pointer, const struct search *search)
     return false;
 }
 
-/* A pointer beside a table of a subscriber counts wherever it stands. A bare one does only where it is all
- * that the object is, as of an `Arc<S>`, and is followed only in one small enough to be a handle on
- * something shared: larger objects have gaps, in which anything may be left over. */
+/* A pointer beside a table of a subscriber counts wherever it stands. A bare one does only where it
+ * is all that the object is, as of an `Arc<S>`, and is followed only in one small enough to be a
+ * handle on something shared: larger objects have gaps, in which anything may be left over. */
 static bool object_reaches(struct search *search, uintptr_t address, uintptr_t size, unsigned depth,
                            bool is_subscriber)
 {

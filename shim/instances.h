@@ -23,8 +23,8 @@ SS_HIDDEN struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintpt
 SS_HIDDEN bool ss_instance_reaches(const struct ss_instance *from, uintptr_t address,
                                    const struct ss_instance *to);
 
-/* Notes a new span of an instance whose closes are not heard of. Returns the one to be forgotten for it, as
- * only so many of the latest are kept: span NULL for none. */
+/* Notes a new span of an instance whose closes are not heard of. Returns the one to be forgotten
+ * for it, as only so many of the latest are kept: span NULL for none. */
 SS_HIDDEN struct ss_span_ref ss_instance_note_span(struct ss_instance *instance,
                                                    struct ss_span_ref span);
 
@@ -34,8 +34,8 @@ SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *tab
 /* The instance handed a live id out: it is not judged from now on, and the summary names it. */
 SS_HIDDEN void ss_instance_distrust(struct ss_instance *instance);
 
-/* The instances that were distrusted, from 0: serial and table (NULL: an annotation's). False beyond the
- * last, or the last that is remembered. Lock-free. */
+/* The instances that were distrusted, from 0: serial and table (NULL: an annotation's). False
+ * beyond the last, or the last that is remembered. Lock-free. */
 SS_HIDDEN bool ss_instance_distrusted(uint32_t index, uint64_t *serial,
                                       const struct ss_table **table);
 

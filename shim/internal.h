@@ -64,9 +64,10 @@ SS_HIDDEN void ss_module_versions(struct ss_module *m, char core[32], char subsc
 SS_HIDDEN void ss_discover(struct ss_module *m);
 
 /* Whether the function that a return address lies in is one that closes spans through the thread's
- * default subscriber: a part of tracing-subscriber's sharded registry, by the symbols that ss_discover met.
- * ss_closer_forwards: whether it is one that such code may do it through (Dispatch::try_close, get_default,
- * Arc's and Box's try_close): then its caller tells. Lock-free, any context; false for unloaded modules. */
+ * default subscriber: a part of tracing-subscriber's sharded registry, by the symbols that
+ * ss_discover met. ss_closer_forwards: whether it is one that such code may do it through
+ * (Dispatch::try_close, get_default, Arc's and Box's try_close): then its caller tells. Lock-free,
+ * any context; false for unloaded modules. */
 SS_HIDDEN bool ss_closes_by_default(uintptr_t return_address);
 SS_HIDDEN bool ss_closer_forwards(uintptr_t return_address);
 

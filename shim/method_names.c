@@ -265,10 +265,10 @@ bool ss_trait_is_default(const char *name, size_t length)
 
 /* ---- closers --------------------------------------------------------------------------------- */
 
-/* tracing-subscriber's registry/sharded.rs has nothing that is generic over what users write, and what
- * it drops for them it drops through tables: no code of theirs is inlined into it. The same goes for
- * Dispatch. Their code may be inlined into get_default, and into the impls of Subscriber for
- * pointers: these count for nothing without their callers. */
+/* tracing-subscriber's registry/sharded.rs has nothing that is generic over what users write, and
+ * what it drops for them it drops through tables: no code of theirs is inlined into it. The same
+ * goes for Dispatch. Their code may be inlined into get_default, and into the impls of Subscriber
+ * for pointers: these count for nothing without their callers. */
 static enum ss_closer closer_in(const struct ss_text path[4])
 {
     if (equals(path[0], "tracing_subscriber") && equals(path[1], "registry") &&

@@ -15,14 +15,8 @@ const struct ss_option ss_option_rows[] = {
 };
 const unsigned ss_option_count = sizeof ss_option_rows / sizeof ss_option_rows[0];
 
-static const char *const rule_codes[SS_RULE_COUNT] = {
-#define X(name, code, severity, title) code,
-    SS_RULES(X)
-#undef X
-};
-
-static const enum ss_severity initial_severities[SS_RULE_COUNT] = {
-#define X(name, code, severity, title) SS_SEVERITY_##severity,
+const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT] = {
+#define X(name, code, severity, title) {code, title, SS_SEVERITY_##severity},
     SS_RULES(X)
 #undef X
 };
@@ -95,7 +89,7 @@ static bool set_rule(struct ss_text text)
         severity = part(equal + 1, text.data + text.length);
     }
     for (unsigned rule = 0; rule < SS_RULE_COUNT; rule++) {
-        if (!equals(name, rule_codes[rule]))
+        if (!equals(name, ss_rule_rows[rule].code))
             continue;
         if (sign == '-') {
             ss_options.severities[rule] = SS_SEVERITY_OFF;
@@ -103,8 +97,8 @@ static bool set_rule(struct ss_text text)
         }
         if (sign == '+') {
             /* A rule that is off by default is a warning where it is turned on. */
-            ss_options.severities[rule] =
-                initial_severities[rule] ? initial_severities[rule] : SS_SEVERITY_WARNING;
+            enum ss_severity initial = ss_rule_rows[rule].severity;
+            ss_options.severities[rule] = initial ? initial : SS_SEVERITY_WARNING;
             return true;
         }
         for (unsigned i = 0; i < SS_SEVERITY_COUNT; i++)
@@ -116,10 +110,10 @@ static bool set_rule(struct ss_text text)
     return false;
 }
 
-static bool set_rules(struct ss_text text)
+/* Applies a list of rules; warns of each part that is none. */
+static void set_rules(struct ss_text text)
 {
     const char *at = text.data, *end = text.data + text.length;
-    bool good = true;
     while (at < end) {
         const char *comma = memchr(at, ',', (size_t)(end - at));
         const char *stop = comma ? comma : end;
@@ -127,11 +121,9 @@ static bool set_rules(struct ss_text text)
             char *bad = ss_copy_text(at, (size_t)(stop - at));
             SS_WARN("option rules: `", bad ? bad : "?",
                     "` is not +RULE, -RULE or RULE=off|warning|error");
-            good = false;
         }
         at = stop + 1;
     }
-    return good;
 }
 
 /* Sets one option from text. Returns false for a bad value, which changes nothing. */
@@ -162,7 +154,7 @@ static bool set(const struct ss_option *option, struct ss_text text)
         *(long *)cell = value;
         return true;
     case SS_OPTION_RULES:
-        set_rules(text); /* warns itself, of each bad part */
+        set_rules(text);
         /* fall through */
     case SS_OPTION_STRING: {
         char *copy = ss_copy_text(text.data, text.length);
@@ -175,7 +167,8 @@ static bool set(const struct ss_option *option, struct ss_text text)
 
 static void set_defaults(void)
 {
-    memcpy(ss_options.severities, initial_severities, sizeof initial_severities);
+    for (unsigned rule = 0; rule < SS_RULE_COUNT; rule++)
+        ss_options.severities[rule] = ss_rule_rows[rule].severity;
     for (unsigned i = 0; i < ss_option_count; i++) {
         const char *text = ss_option_rows[i].initial;
         (void)set(&ss_option_rows[i], part(text, text + strlen(text)));

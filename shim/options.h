@@ -34,6 +34,13 @@ enum ss_option_type {
     SS_OPTION_RULES
 };
 
+/* The rules' rows, by enum ss_rule. */
+struct ss_rule_row {
+    const char *code, *title;
+    enum ss_severity severity; /* the default */
+};
+extern const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT] SS_HIDDEN;
+
 /* One row of the table, for whoever lists the options. */
 struct ss_option {
     const char *name;

@@ -107,8 +107,9 @@ unsigned ss_utf8_length(const char *text, size_t length)
     return size;
 }
 
-/* Whether the character at text, of size bytes, could deceive a reader: C0 and C1 controls, line separators,
- * and what changes the direction of text (U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069). */
+/* Whether the character at text, of size bytes, could deceive a reader: C0 and C1 controls, line
+ * separators, and what changes the direction of text (U+061C, U+200E, U+200F, U+2028 to U+202E,
+ * U+2066 to U+2069). */
 static bool is_control(const char *text, unsigned size)
 {
     const unsigned char *byte = (const unsigned char *)text;

@@ -4,8 +4,8 @@
 
 #include "internal.h"
 
-/* Text under construction in a buffer of fixed size; what does not fit is dropped and noted. The limits
- * are for a second try. */
+/* Text under construction in a buffer of fixed size; what does not fit is dropped and noted. The
+ * limits are for a second try. */
 struct ss_line {
     char *data;
     size_t size, used;

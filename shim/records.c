@@ -18,15 +18,6 @@
 static const char *const level_names[SS_LEVEL_COUNT] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
 static const char *const severity_names[] = SS_SEVERITY_NAMES;
 
-/* By rule: the code, and the title around the span's name. */
-static const struct {
-    const char *code, *title;
-} rules[SS_RULE_COUNT] = {
-#define X(name, code, severity, title) {code, title},
-    SS_RULES(X)
-#undef X
-};
-
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_text(struct ss_line *line, const char *text)
@@ -370,7 +361,7 @@ void ss_record_violation(struct ss_line *line, const struct ss_record_head *head
     static const char *const names[SS_MOMENTS] = {"created", "entered", "exited", "closed"};
     const struct ss_violation *violation = facts->violation;
     open_record(line, head, SS_LOG_VIOLATION, violation->time);
-    key_text(line, "rule", rules[violation->rule].code);
+    key_text(line, "rule", ss_rule_rows[violation->rule].code);
     key_text(line, "severity", severity_names[violation->severity]);
     key_hex(line, "fingerprint", violation->fingerprint);
     key_hex(line, "group", violation->group);
@@ -489,7 +480,7 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     open_record(line, head, SS_LOG_SUMMARY, ss_sys_clock(0));
     open_object(line, "rules");
     for (unsigned i = 0; i < SS_RULE_COUNT; i++) {
-        open_object(line, rules[i].code);
+        open_object(line, ss_rule_rows[i].code);
         key_number(line, "violations", counts[i].violations);
         key_number(line, "fingerprints", counts[i].fingerprints);
         key_number(line, "suppressed", counts[i].suppressed);
@@ -544,12 +535,12 @@ void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts
                                                   "closed on "};
     const struct ss_violation *violation = facts->violation;
     const struct ss_site *site = violation->site;
-    const char *title = rules[violation->rule].title, *name = strstr(title, "%s");
+    const char *title = ss_rule_rows[violation->rule].title, *name = strstr(title, "%s");
 
     ss_puts(line, "strayspan: ");
     ss_puts(line, severity_names[violation->severity]);
     ss_puts(line, "[");
-    ss_puts(line, rules[violation->rule].code);
+    ss_puts(line, ss_rule_rows[violation->rule].code);
     ss_puts(line, "]: ");
     ss_put(line, title, (size_t)(name - title));
     ss_puts(line, "`");

@@ -113,16 +113,10 @@ static uint64_t mix_address(uint64_t hash, uintptr_t address)
     return mix(hash, &offset, sizeof offset);
 }
 
-static const char *const codes[SS_RULE_COUNT] = {
-#define X(name, code, severity, title) code,
-    SS_RULES(X)
-#undef X
-};
-
 static void name_breach(struct ss_violation *violation)
 {
     const struct ss_site *site = violation->site;
-    uint64_t hash = mix_text(hash_start, codes[violation->rule]);
+    uint64_t hash = mix_text(hash_start, ss_rule_rows[violation->rule].code);
     uint64_t group = mix_text(hash, site ? site->name : NULL);
     group = mix_text(group, site ? site->target : NULL);
     violation->group = mix_file(group, site ? site->file : NULL);
@@ -202,8 +196,8 @@ static bool is_wanted(enum ss_rule rule, struct ss_span_ref span)
            !atomic_load_explicit(&span.span->reported, memory_order_relaxed);
 }
 
-/* Fills in what is known of the span. Returns false where it is another's turn to report it, or where the
- * record has become another span's meanwhile; else the span counts as reported. */
+/* Fills in what is known of the span. Returns false where it is another's turn to report it, or
+ * where the record has become another span's meanwhile; else the span counts as reported. */
 static bool begin_report(struct ss_violation *violation, enum ss_rule rule, struct ss_span_ref span)
 {
     memset(violation, 0, sizeof *violation);
@@ -278,8 +272,8 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     report(thread, span, &violation);
 }
 
-/* Whether the frame that put the mark on is still there: above us on a stack that is no larger than any,
- * its return address where it was. */
+/* Whether the frame that put the mark on is still there: above us on a stack that is no larger than
+ * any, its return address where it was. */
 static bool is_current(const struct ss_mark *mark, uintptr_t frame)
 {
     const uintptr_t largest = (uintptr_t)1 << 30;
@@ -297,8 +291,8 @@ static bool goes_by_default(struct ss_thread *thread, const struct ss_call *call
     return caller && ss_closes_by_default(caller);
 }
 
-/* Whether the called instance closes a span of its own: a layer of the other may trace its own work, or keep
- * a span beside each that it sees, and ids are no more than small numbers. */
+/* Whether the called instance closes a span of its own: a layer of the other may trace its own
+ * work, or keep a span beside each that it sees, and ids are no more than small numbers. */
 static bool closes_its_own(struct ss_thread *thread, const struct ss_call *call,
                            const struct ss_mark *mark, const struct ss_instance *called,
                            uint64_t id)

@@ -37,7 +37,7 @@ static inline bool ss_entry_valid(const struct ss_entry *entry)
 }
 
 /* Pushes a span; span and instance may be NULL where its creation was not seen. Returns its entry,
- * whose moment the caller fills in, or NULL without memory. */
+ * or NULL without memory. */
 static inline struct ss_entry *ss_stack_push(struct ss_thread *thread, uintptr_t address,
                                              uint64_t id, struct ss_span *span,
                                              uint64_t span_serial, struct ss_instance *instance,

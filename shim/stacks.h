@@ -29,11 +29,12 @@ SS_HIDDEN const struct ss_stack *ss_stack_at(uint32_t id);
 /* The frame of one address. */
 SS_HIDDEN struct ss_stack_frame ss_stack_frame(uintptr_t address);
 
-/* The return address that follows the given one on the calling thread's stack, 0 where it is not found. */
+/* The return address that follows the given one on the calling thread's stack, 0 where it is not
+ * found. */
 SS_HIDDEN uintptr_t ss_stack_caller_of(struct ss_thread *thread, uintptr_t address);
 
-/* Whether the calling thread runs destructors of thread-locals, or handlers of exit; also where its stack
- * cannot be followed to the end, so that it may. */
+/* Whether the calling thread runs destructors of thread-locals, or handlers of exit; also where its
+ * stack cannot be followed to the end, so that it may. */
 SS_HIDDEN bool ss_stack_is_ending(struct ss_thread *thread);
 
 /* Start: finds libc's functions that the question above is about. */

@@ -106,7 +106,8 @@ static void fork_child(void)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* What the loader gave our constructor: libc's own variable is not set yet when we are the first. */
+/* What the loader gave our constructor: libc's own variable is not set yet when we are the
+ * first. */
 static char **environment;
 
 const char *ss_start_environment(const char *name)
@@ -193,16 +194,16 @@ void ss_start_look(void)
         ss_start_activate();
 }
 
-/* The kernel's word that the program runs with rights that its caller has not: what the caller asks for
- * is not done then. Such a program has us only by /etc/ld.so.preload. */
+/* The kernel's word that the program runs with rights that its caller has not: what the caller asks
+ * for is not done then. Such a program has us only by /etc/ld.so.preload. */
 static bool is_secure(void)
 {
     return getauxval && getauxval(AT_SECURE);
 }
 
-/* Runs before the constructors of all libraries (-z initfirst): so our fork handlers are the last before a
- * fork and the first after it, and no other's runs while we hold our locks. glibc passes the arguments of
- * main; another libc may not, but has its variable set. */
+/* Runs before the constructors of all libraries (-z initfirst): so our fork handlers are the last
+ * before a fork and the first after it, and no other's runs while we hold our locks. glibc passes
+ * the arguments of main; another libc may not, but has its variable set. */
 __attribute__((constructor)) static void start(int count, char **arguments, char **variables)
 {
     (void)count;

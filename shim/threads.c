@@ -247,8 +247,8 @@ void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
     ss_unlock(&ss_threads_lock);
 }
 
-/* Whether thread's stack holds an entry for which field equals value. Any thread may ask; the
- * answer is as old as it takes to give it. */
+/* Whether thread's stack holds an entry of that span (0: any) and that instance (0: any). Any
+ * thread may ask; the answer is as old as it takes to give it. */
 static bool holds(const struct ss_thread *thread, uint64_t span_serial, uint64_t instance_serial,
                   struct ss_moment *entered)
 {
@@ -364,7 +364,8 @@ bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
         else
             read_name(out->tid, out->name);
         atomic_thread_fence(memory_order_acquire);
-        /* It may have ended meanwhile, and the record be another's: then it is among the remembered. */
+        /* It may have ended meanwhile, and the record be another's: then it is among the
+         * remembered. */
         if (atomic_load(&thread->live) && thread->serial == serial && out->serial == serial)
             return true;
         break;

@@ -1,7 +1,7 @@
-/* The stubs that hooked slots point to: one per table and method, 16 bytes each, in the order of the
- * tables' numbers. A stub puts its table's number where the third argument goes (no method that is hooked
- * has one) and jumps to the thunk of its method in events.c. Nothing is pushed, so the thunk's return
- * address is the program's. */
+/* The stubs that hooked slots point to: one per table and method, 16 bytes each, in the order of
+ * the tables' numbers. A stub puts its table's number where the third argument goes (no method that
+ * is hooked has one) and jumps to the thunk of its method in events.c. Nothing is pushed, so the
+ * thunk's return address is the program's. */
 
 	.set TABLES, 512 /* SS_TABLES_MAX */
 

@@ -1,5 +1,5 @@
-/* How the unit tests check: a condition that does not hold is said and counted; main returns whether any
- * was. */
+/* How the unit tests check: a condition that does not hold is said and counted; main returns
+ * whether any was. */
 #ifndef CHECK_H
 #define CHECK_H
 

@@ -1,5 +1,5 @@
-/* Linked with a library (fork_library.c) whose fork handlers make a thread and a span, and wait for both.
- * Forks a few times; prints "done". */
+/* Linked with a library (fork_library.c) whose fork handlers make a thread and a span, and wait for
+ * both. Forks a few times; prints "done". */
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-/* Its stderr is a pipe that nobody reads, filled up to less than one line of the log; then a misuse. Prints
- * "done" all the same. */
+/* Its stderr is a pipe that nobody reads, filled up to less than one line of the log; then a
+ * misuse. Prints "done" all the same. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +10,8 @@ int main(void)
 {
     static char text[3000], filling[4096];
     static struct strayspan_site site;
-    /* Strayspan writes to what stderr was at the start: so the program starts once more, with the pipe. */
+    /* Strayspan writes to what stderr was at the start: so the program starts once more, with the
+     * pipe. */
     if (!getenv("FULL_STDERR")) {
         int ends[2];
         if (pipe(ends) != 0 || dup2(ends[1], 2) != 2)

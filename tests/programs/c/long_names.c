@@ -1,5 +1,6 @@
-/* A misuse of a span whose name, target and file are 4096 control characters each, which JSON makes six times
- * as long; with an argument, plain letters. Prints a line of its own on stderr behind it. */
+/* A misuse of a span whose name, target and file are 4096 control characters each, which JSON makes
+ * six times as long; with an argument, plain letters. Prints a line of its own on stderr behind
+ * it. */
 #include <string.h>
 
 #include "spans.h"
