@@ -341,3 +341,34 @@ check_outgoing() {
         refute_output --regexp $' (\n|$)'
     done
 }
+
+@test "a binary that was built anew since is named, and not symbolized" {
+    cd "$BATS_TEST_TMPDIR"
+    local function
+    for function in the_first_one another_one; do
+        cat >program.c <<CODE
+#include "shim/strayspan.h"
+static const struct strayspan_site site = {"job", "t", 0, 1, 2};
+__attribute__((noinline)) void $function(void)
+{
+    strayspan_exit(&site, strayspan_new(&site, &site));
+    __asm__("");
+}
+int main(void)
+{
+    $function();
+    return 0;
+}
+CODE
+        gcc -g -O0 -Wl,--build-id -I"$root" -o program program.c -ldl
+        [ -n "${log-}" ] || {
+            strayspan_run ./program
+            log=$strayspan_log
+            run "$STRAYSPAN" report "$log"
+            assert_output --partial the_first_one
+        }
+    done
+    run --separate-stderr "$STRAYSPAN" report "$log"
+    refute_regex "$output$stderr" 'the_first_one|another_one'
+    assert_regex "$output$stderr" 'program.*build id'
+}
