@@ -100,8 +100,7 @@ void strayspan_annotate_close(const void *subscriber, uint64_t id)
         if (called.instance != owner) {
             ss_judge_annotated_close(thread, &call, span, called.instance);
         } else {
-            ss_count(&thread->closed);
-            ss_span_remove(span.span, span.serial);
+            ss_event_close(thread, &call, span, true);
         }
     }
     ss_end(thread);

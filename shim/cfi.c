@@ -370,13 +370,16 @@ static inline bool plausible(const struct ss_cfi_machine *machine, uintptr_t cfa
 }
 
 /* The quick way, which follows rsp and rbp and no other register: that is enough for nearly all.
- * False where it is not, and the walk has to be done again by walk_all. */
-static bool walk_quickly(const struct ss_registers *from, const struct ss_cfi_machine *machine,
-                         struct trail *trail)
+ * False where it is not, and the walk has to be done again by walk_all. called: ip is a return
+ * address, not where the walk begins. */
+static inline __attribute__((always_inline)) bool walk_quickly(uintptr_t ip, uintptr_t rsp,
+                                                               uintptr_t rbp, bool called,
+                                                               const struct ss_cfi_machine *machine,
+                                                               struct trail *trail)
 {
-    uintptr_t ip = from->rip, rsp = from->rsp, rbp = from->rbp, floor = machine->stack_low;
+    uintptr_t floor = machine->stack_low;
     while (trail->count < trail->max && ip != 0) {
-        const uintptr_t pc = ip - (trail->count != 0);
+        const uintptr_t pc = ip - (called || trail->count != 0);
         struct ss_frame *frame = report(trail, ip);
         struct packed packed;
         if (!in_module(trail, pc))
@@ -485,7 +488,7 @@ uint32_t ss_walk(const struct ss_registers *from, uintptr_t stack_low, uintptr_t
 {
     struct trail trail = {.frames = frames, .max = max};
     struct ss_cfi_machine machine = {.stack_low = stack_low, .stack_high = stack_high};
-    if (walk_quickly(from, &machine, &trail))
+    if (walk_quickly(from->rip, from->rsp, from->rbp, false, &machine, &trail))
         return trail.count;
     machine.value[SS_CFI_RBX] = from->rbx;
     machine.value[SS_CFI_RBP] = from->rbp;
@@ -499,4 +502,28 @@ uint32_t ss_walk(const struct ss_registers *from, uintptr_t stack_low, uintptr_t
     trail.count = 0;
     walk_all(&machine, &trail);
     return trail.count;
+}
+
+uint32_t ss_walk_callers(uintptr_t return_address, uintptr_t rsp, uintptr_t rbp,
+                         uintptr_t stack_high, struct ss_frame *frames, uint32_t max)
+{
+    struct trail trail = {.frames = frames, .max = max};
+    const struct ss_cfi_machine machine = {.stack_low = rsp, .stack_high = stack_high};
+    return walk_quickly(return_address, rsp, rbp, true, &machine, &trail) ? trail.count : 0;
+}
+
+bool ss_frame_rule(uintptr_t return_address, bool *by_rbp, int32_t *offset, uintptr_t *function)
+{
+    const uintptr_t pc = return_address - 1;
+    struct trail trail = {0};
+    struct packed packed;
+    if (!in_module(&trail, pc) ||
+        (!cache_get(trail.module, pc, &packed) && !learn(trail.module, pc, &packed)))
+        return false;
+    const uint32_t reg = packed_reg(&packed);
+    *by_rbp = reg == SS_CFI_RBP;
+    *offset = (int32_t)packed_offset(&packed);
+    *function = packed.function;
+    return packed_kind(&packed) == KIND_OFFSET && (reg == SS_CFI_RSP || reg == SS_CFI_RBP) &&
+           (packed.rule & RULE_OUTERMOST) == 0;
 }

@@ -6,6 +6,9 @@
  * what they left behind (marks) is void as soon as the stack pointer is above it. */
 #include "events.h"
 
+#include "activations.h"
+#include "closed.h"
+#include "history.h"
 #include "hook.h"
 #include "instances.h"
 #include "options.h"
@@ -42,10 +45,9 @@ static inline uint32_t next_sequence(struct ss_thread *thread)
 }
 
 /* Puts a mark on, without the moment of the enter; NULL where there are too many to be true. */
-static inline struct ss_mark *put_mark(struct ss_thread *thread, const struct ss_call *call,
-                                       enum ss_operation operation, uint64_t id,
-                                       struct ss_instance *instance, struct ss_span *span,
-                                       uint64_t span_serial)
+static inline __attribute__((always_inline)) struct ss_mark *
+put_mark(struct ss_thread *thread, const struct ss_call *call, enum ss_operation operation,
+         uint64_t id, struct ss_instance *instance, struct ss_span *span, uint64_t span_serial)
 {
     drop_stale_marks(thread, call->frame);
     uint32_t depth = mark_depth(thread);
@@ -153,7 +155,8 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
                             .parent = parent};
     model.created_number = ++thread->made;
     if (site)
-        ss_moment_at(thread, site->creations, call->caller, &model.created);
+        ss_moment_at(thread, ss_place_find(site->creations, call->caller), call->caller,
+                     &model.created);
     else
         model.created = (struct ss_moment){0, call->caller, thread->serial, 0};
 
@@ -176,6 +179,7 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
         return false;
     }
     cache(thread, span, id);
+    ss_history_note(thread, SS_HISTORY_NEW, span.span, span.serial, call->caller);
     if (SS_UNLIKELY(call->table && call->table->never_closes)) {
         struct ss_span_ref oldest = ss_instance_note_span(owner.instance, span);
         if (oldest.span)
@@ -184,51 +188,87 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
     return true;
 }
 
-static inline void moment_of_enter(struct ss_thread *thread, struct ss_span *span, uintptr_t caller,
+static inline void moment_of_enter(struct ss_thread *thread, const struct ss_site *site,
+                                   struct ss_place *place, uintptr_t caller,
                                    struct ss_moment *moment)
 {
-    struct ss_site *site = span ? span->site : NULL;
     *moment = (struct ss_moment){0, caller, thread->serial, 0};
-    if (!site)
+    if (SS_UNLIKELY(!place && !site))
         return;
-    struct ss_place *place = &site->enters[0];
-    if (SS_LIKELY(ss_options.stacks == SS_STACKS_SITE &&
-                  atomic_load_explicit(&place->address, memory_order_relaxed) == caller &&
+    if (SS_LIKELY(place && ss_options.stacks == SS_STACKS_SITE &&
                   atomic_load_explicit(&place->taken, memory_order_relaxed) >= SS_FULL_STACKS))
         moment->stack =
             atomic_load_explicit(&place->typical, memory_order_relaxed) | SS_STACK_TYPICAL;
     else
-        ss_moment_at(thread, site->enters, caller, moment);
+        ss_moment_at(thread, place, caller, moment);
 }
 
-/* Inlined into the thunk, where it is hot. */
-static inline __attribute__((always_inline)) void enter(struct ss_thread *thread,
-                                                        const struct ss_call *call, uint64_t id)
+/* The place of an enter at its call site, NULL where there is none. */
+static inline struct ss_place *place_of_enter(const struct ss_span *span, uintptr_t caller)
+{
+    struct ss_site *site = span ? span->site : NULL;
+    if (SS_UNLIKELY(!site))
+        return NULL;
+    struct ss_place *place = &site->enters[0];
+    if (SS_LIKELY(atomic_load_explicit(&place->address, memory_order_relaxed) == caller))
+        return place;
+    return ss_place_find(site->enters, caller);
+}
+
+/* Inlined into the thunk, where it is hot. rbp: the program's. */
+static inline __attribute__((always_inline)) void
+enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr_t rbp)
 {
     struct subject subject = find(thread, call, id);
     if (subject.ignored)
         return;
     struct ss_span *span = subject.span.span;
-    struct ss_moment entered;
-    moment_of_enter(thread, span, call->caller, &entered);
+    struct ss_entry *entry = ss_stack_next(thread);
     ss_count(&thread->entered);
-    if (SS_UNLIKELY(!ss_stack_push(thread, call->address, id, span, subject.span.serial,
-                                   subject.owner.instance, subject.owner.serial, &entered))) {
+    if (SS_UNLIKELY(!entry)) {
         thread->tainted = true;
         ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
+        return;
     }
-    if (span && atomic_load_explicit(&span->last_entered, memory_order_relaxed) != thread->serial)
+    if (atomic_load_explicit(&thread->depth, memory_order_relaxed))
+        ss_activation_check(thread, entry - 1, call->frame, false);
+
+    struct ss_place *place = place_of_enter(span, call->caller);
+    struct ss_moment entered;
+    moment_of_enter(thread, span ? span->site : NULL, place, call->caller, &entered);
+    atomic_store_explicit(&entry->address, call->address, memory_order_relaxed);
+    atomic_store_explicit(&entry->id, id, memory_order_relaxed);
+    atomic_store_explicit(&entry->span_serial, subject.span.serial, memory_order_relaxed);
+    atomic_store_explicit(&entry->instance_serial, subject.owner.serial, memory_order_relaxed);
+    entry->instance = subject.owner.instance;
+    entry->span = span;
+    entry->number = (uint32_t)atomic_load_explicit(&thread->entered, memory_order_relaxed);
+    ss_moment_store(&entry->entered, &entered);
+    ss_activation_note(thread, entry, place, call, rbp);
+    ss_stack_publish(thread);
+    ss_history_note(thread, SS_HISTORY_ENTER, span, subject.span.serial, call->caller);
+
+    if (SS_UNLIKELY(!span)) {
+        if (subject.owner.instance)
+            ss_judge_use(thread, call, subject.owner.instance, id, SS_USE_ENTER, NULL);
+    } else if (atomic_load_explicit(&span->last_entered, memory_order_relaxed) != thread->serial) {
+        if (SS_UNLIKELY(ss_options.severities[SS_RULE_CONCURRENT_ENTER] &&
+                        atomic_load_explicit(&span->last_entered, memory_order_relaxed)))
+            ss_judge_enter(thread, call, subject.span);
         atomic_store_explicit(&span->last_entered, thread->serial, memory_order_relaxed);
+    }
 }
 
 void ss_event_enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
 {
-    enter(thread, call, id);
+    enter(thread, call, id, 0);
 }
 
 /* The mark of an exit whose entry was found. */
-static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id,
-                                 const struct ss_entry *entry)
+static inline __attribute__((always_inline)) uint32_t mark_exit(struct ss_thread *thread,
+                                                                const struct ss_call *call,
+                                                                uint64_t id,
+                                                                const struct ss_entry *entry)
 {
     if (!call->frame)
         return 0;
@@ -239,6 +279,31 @@ static inline uint32_t mark_exit(struct ss_thread *thread, const struct ss_call 
         return 0;
     ss_moment_store(&mark->entered, &entry->entered);
     return mark->sequence;
+}
+
+/* What an exit tells of the entry that it ends, beyond the entry itself. */
+static inline void look_at_exit(struct ss_thread *thread, const struct ss_call *call,
+                                struct ss_entry *entry)
+{
+    if (SS_UNLIKELY(entry->watch))
+        ss_activation_exit(thread, call, entry);
+    const struct ss_span *span = entry->span;
+    if (span && SS_UNLIKELY(atomic_load_explicit(&span->serial, memory_order_relaxed) !=
+                            atomic_load_explicit(&entry->span_serial, memory_order_relaxed)))
+        ss_judge_exit_closed(thread, call, entry);
+    ss_history_note(thread, SS_HISTORY_EXIT, span,
+                    atomic_load_explicit(&entry->span_serial, memory_order_relaxed), call->caller);
+}
+
+/* Whether another span of the same instance is open above the index-th entry. */
+static const struct ss_entry *open_above(const struct ss_thread *thread, uint32_t index)
+{
+    const struct ss_entry *entries = ss_stack_entries(thread);
+    for (uint32_t i = atomic_load_explicit(&thread->depth, memory_order_relaxed); --i > index;)
+        if (entries[i].instance == entries[index].instance && entries[i].span &&
+            entries[i].span != entries[index].span && ss_entry_valid(&entries[i]))
+            return &entries[i];
+    return NULL;
 }
 
 /* The entry of an exit that is not that of the innermost enter: searched by instance, as it may
@@ -259,6 +324,11 @@ static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call
              entries[i].instance != subject.owner.instance) ||
             !ss_entry_valid(&entries[i]))
             continue;
+        const struct ss_entry *above = open_above(thread, i);
+        look_at_exit(thread, call, &entries[i]);
+        if (SS_UNLIKELY(above && ss_options.severities[SS_RULE_OUT_OF_ORDER_EXIT] &&
+                        !thread->tainted))
+            ss_judge_order(thread, call, &entries[i], above);
         struct ss_entry found = entries[i];
         ss_stack_remove_at(thread, i);
         if (atomic_load_explicit(&thread->depth, memory_order_relaxed) == 0)
@@ -271,6 +341,7 @@ static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call
         ss_count(&thread->unjudged[SS_UNJUDGED_TAINTED]);
     else
         ss_judge_exit(thread, call, subject.span);
+    ss_history_note(thread, SS_HISTORY_EXIT, subject.span.span, subject.span.serial, call->caller);
     return 0;
 }
 
@@ -282,9 +353,10 @@ static inline __attribute__((always_inline)) uint32_t exit_span(struct ss_thread
 {
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     if (SS_LIKELY(depth)) {
-        const struct ss_entry *entry = &ss_stack_entries(thread)[depth - 1];
+        struct ss_entry *entry = &ss_stack_entries(thread)[depth - 1];
         if (SS_LIKELY(entry->id == id && entry->address == call->address &&
                       ss_entry_valid(entry))) {
+            look_at_exit(thread, call, entry);
             atomic_store_explicit(&thread->depth, depth - 1, memory_order_release);
             ss_count(&thread->exited);
             if (depth == 1)
@@ -311,23 +383,28 @@ uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uin
 
 typedef void drop_fn(void *subscriber);
 typedef void by_reference_fn(void *subscriber, const uint64_t *id);
+typedef uint64_t clone_span_fn(void *subscriber, const uint64_t *id);
+typedef void record_fn(void *subscriber, const uint64_t *id, const void *record);
 typedef uint64_t new_span_fn(void *subscriber, const void *attributes);
 typedef bool try_close_fn(void *subscriber, uint64_t id);
 typedef void drop_span_fn(void *subscriber, uint64_t id);
 
 SS_HIDDEN void ss_thunk_drop(void *subscriber, uint64_t unused, uint32_t number);
-SS_HIDDEN void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number);
+SS_HIDDEN void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number, uintptr_t rbp);
+SS_HIDDEN uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, uint32_t number);
+SS_HIDDEN void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record,
+                               uint32_t number);
 SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number);
 SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number);
 SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number);
 SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number);
 
-void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number)
+void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number, uintptr_t rbp)
 {
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
         const struct ss_call call = CALL_HERE(subscriber, number);
-        enter(thread, &call, *id);
+        enter(thread, &call, *id, rbp);
         ss_end(thread);
     }
     ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_ENTER])(subscriber, id);
@@ -360,6 +437,45 @@ void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number)
         doubt_forwarding(forwarding);
 }
 
+/* Jumps to the original, so that a panic of its own has no frame of ours above it. */
+uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, uint32_t number)
+{
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        const struct ss_call call = CALL_HERE(subscriber, number);
+        struct subject subject = find(thread, &call, *id);
+        struct ss_span *span = subject.span.span;
+        if (span) {
+            atomic_fetch_add_explicit(&span->handles, 1, memory_order_relaxed);
+            ss_history_note(thread, SS_HISTORY_CLONE, span, subject.span.serial, call.caller);
+        } else if (!subject.ignored && subject.owner.instance) {
+            ss_judge_use(thread, &call, subject.owner.instance, *id, SS_USE_NONE, NULL);
+        }
+        ss_end(thread);
+    }
+    return ((clone_span_fn *)ss_hook_tables[number].originals[SS_METHOD_CLONE_SPAN])(subscriber,
+                                                                                     id);
+}
+
+void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record, uint32_t number)
+{
+    struct ss_thread *thread = ss_begin();
+    if (SS_LIKELY(thread)) {
+        const struct ss_call call = CALL_HERE(subscriber, number);
+        struct subject subject = find(thread, &call, *id);
+        struct ss_span *span = subject.span.span;
+        if (span) {
+            if (ss_options.fields == SS_FIELDS_VALUES)
+                ss_values_record(thread, call.table, span, subject.span.serial, record);
+            ss_history_note(thread, SS_HISTORY_RECORD, span, subject.span.serial, call.caller);
+        } else if (!subject.ignored && subject.owner.instance) {
+            ss_judge_use(thread, &call, subject.owner.instance, *id, SS_USE_RECORD, NULL);
+        }
+        ss_end(thread);
+    }
+    ((record_fn *)ss_hook_tables[number].originals[SS_METHOD_RECORD])(subscriber, id, record);
+}
+
 /* Judges a close against what the thread is in the middle of, before anything is done about it. */
 static inline void judge_close(struct ss_thread *thread, const struct ss_call *call,
                                struct ss_instance *called, uint64_t id)
@@ -369,12 +485,42 @@ static inline void judge_close(struct ss_thread *thread, const struct ss_call *c
         ss_judge_close(thread, call, called, id);
 }
 
+void ss_event_close(struct ss_thread *thread, const struct ss_call *call, struct ss_span_ref span,
+                    bool certain)
+{
+    enum { ENTRIES_MAX = 64 };
+    const struct ss_moment moment = {0, call->caller, thread->serial, 0};
+    certain = certain && !thread->tainted &&
+              !atomic_load_explicit(&span.span->instance->constant_id, memory_order_relaxed);
+    ss_count(&thread->closed);
+    ss_history_note(thread, SS_HISTORY_CLOSE, span.span, span.serial, call->caller);
+    const struct ss_entry *entries = ss_stack_entries(thread);
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    for (uint32_t i = depth; certain && i-- && depth - i <= ENTRIES_MAX;)
+        if (atomic_load_explicit(&entries[i].span_serial, memory_order_relaxed) == span.serial) {
+            ss_judge_close_open(thread, call, span, &entries[i]);
+            break;
+        }
+    ss_closed_note(span, &moment, certain);
+    ss_span_remove(span.span, span.serial);
+}
+
+/* Notes that a handle's close was asked for from outside of all exits and closes, where registries
+ * settle references of their own; returns how many handles that leaves. */
+static int32_t count_handle(struct ss_thread *thread, struct ss_span *span)
+{
+    if (mark_depth(thread))
+        return atomic_load_explicit(&span->handles, memory_order_relaxed);
+    return atomic_fetch_sub_explicit(&span->handles, 1, memory_order_relaxed) - 1;
+}
+
 bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
 {
     const struct ss_call call = CALL_HERE(subscriber, number);
     try_close_fn *original = (try_close_fn *)call.table->originals[SS_METHOD_TRY_CLOSE];
     struct ss_span_ref span = {NULL, 0};
     uint32_t sequence = 0;
+    int32_t handles = 0;
 
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
@@ -385,6 +531,8 @@ bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
             if (!subject.ignored) {
                 judge_close(thread, &call, subject.owner.instance, id);
                 span = subject.span;
+                if (span.span)
+                    handles = count_handle(thread, span.span);
                 const struct ss_mark *mark = put_mark(
                     thread, &call, SS_IN_CLOSE, id, subject.owner.instance, span.span, span.serial);
                 sequence = mark ? mark->sequence : 0;
@@ -394,8 +542,7 @@ bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
     }
     bool closed = original(subscriber, id);
     if (closed && span.span && (thread = ss_begin())) {
-        ss_count(&thread->closed);
-        ss_span_remove(span.span, span.serial);
+        ss_event_close(thread, &call, span, handles <= 0 || atomic_load(&span.span->foreign));
         ss_end(thread);
     }
     /* Last, as whoever gets the id again asks for the mark. */
@@ -449,8 +596,13 @@ static uint64_t parent_of(const struct ss_thread *thread, const struct ss_attrib
     return entry ? entry->id : 0;
 }
 
+static struct ss_site *site_of(const struct ss_attributes *attributes)
+{
+    return attributes->metadata ? ss_site_of_metadata(attributes->metadata) : NULL;
+}
+
 static void span_made(struct ss_thread *thread, const struct ss_call *call, const void *attributes,
-                      uint64_t id, uint32_t sequence)
+                      const struct ss_attributes *read, uint64_t id, uint32_t sequence)
 {
     struct ss_instance_ref owner = ss_instance_of(thread, call->address, call->table);
     /* An instance that a call of ours reached meanwhile, for the same span: this one only forwards.
@@ -464,34 +616,54 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
             atomic_load_explicit(&owner.instance->forwards, memory_order_relaxed))
             return;
     }
-    struct ss_attributes read;
-    ss_attributes_read((uintptr_t)attributes, &read);
-    struct ss_site *site = read.metadata ? ss_site_of_metadata(read.metadata) : NULL;
+    struct ss_site *site = site_of(read);
     struct ss_values *values = site && ss_options.fields == SS_FIELDS_VALUES
-                                   ? ss_values_capture(thread, call->table, &read, site)
+                                   ? ss_values_capture(thread, call->table, read, site)
                                    : NULL;
-    if (!ss_event_new(thread, call, site, id, parent_of(thread, &read, owner.instance), values) &&
+    if (!ss_event_new(thread, call, site, id, parent_of(thread, read, owner.instance), values) &&
         values)
         ss_values_free(values);
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    if (depth)
+        ss_activation_check(thread, &ss_stack_entries(thread)[depth - 1], call->frame, true);
+    const struct ss_ghost *ghost = NULL;
+    if (SS_UNLIKELY(thread->ghosts) && owner.instance && read->parent == SS_PARENT_CURRENT)
+        ghost = ss_thread_ghost(thread, owner.instance);
+    if (ghost)
+        ss_judge_ghost(thread, call, ghost, site);
     thread->last_new.argument = (uintptr_t)attributes;
     thread->last_new.id = id;
     thread->last_new.instance = owner.instance;
     thread->last_new.sequence = sequence;
 }
 
+/* The parent that is named must live: judged before, as the original may panic. */
+static void judge_parent(struct ss_thread *thread, const struct ss_call *call,
+                         const struct ss_attributes *read)
+{
+    struct subject subject = look_up(thread, call, read->parent_id);
+    if (!subject.ignored && subject.owner.instance && !subject.span.span)
+        ss_judge_use(thread, call, subject.owner.instance, read->parent_id, SS_USE_PARENT,
+                     site_of(read));
+}
+
 uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number)
 {
     const struct ss_call call = CALL_HERE(subscriber, number);
     uint32_t sequence = 0;
+    struct ss_attributes read;
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
         sequence = next_sequence(thread);
+        ss_attributes_read((uintptr_t)attributes, &read);
+        if (SS_UNLIKELY(read.parent == SS_PARENT_EXPLICIT))
+            judge_parent(thread, &call, &read);
         ss_end(thread);
     }
     uint64_t id =
         ((new_span_fn *)call.table->originals[SS_METHOD_NEW_SPAN])(subscriber, attributes);
     if (sequence && (thread = ss_begin())) {
-        span_made(thread, &call, attributes, id, sequence);
+        span_made(thread, &call, attributes, &read, id, sequence);
         ss_end(thread);
     }
     return id;

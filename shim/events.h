@@ -26,6 +26,11 @@ SS_HIDDEN void ss_event_enter(struct ss_thread *thread, const struct ss_call *ca
 /* Judges and records an exit. Returns the mark to be taken off after the original, 0 for none. */
 SS_HIDDEN uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id);
 
+/* Judges and records that a span has closed. certain: nobody has a handle left that it was closed
+ * under. */
+SS_HIDDEN void ss_event_close(struct ss_thread *thread, const struct ss_call *call,
+                              struct ss_span_ref span, bool certain);
+
 /* Whether events came that could not be recorded: then an id that comes back proves nothing. */
 extern _Atomic bool ss_events_lost SS_HIDDEN;
 

@@ -13,6 +13,7 @@ struct ss_lock;
     X(ss_sites_lock)     \
     X(ss_stacks_lock)    \
     X(ss_values_lock)    \
+    X(ss_names_lock)     \
     X(ss_rules_lock)     \
     X(ss_log_lock)
 

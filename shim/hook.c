@@ -6,10 +6,12 @@
 #include "hook.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "fork.h"
 #include "lock.h"
 #include "maps.h"
+#include "options.h"
 #include "start.h"
 
 enum { STUB_SIZE = 16, PAGE = 4096, WORDS_TO_LAST_SLOT = 17 };
@@ -20,23 +22,30 @@ static const unsigned char slot_numbers[SS_LAYOUT_COUNT][SS_METHOD_COUNT] = {
                       [SS_METHOD_EXIT] = 11,
                       [SS_METHOD_TRY_CLOSE] = 14,
                       [SS_METHOD_DROP_SPAN] = 13,
-                      [SS_METHOD_NEW_SPAN] = 6},
+                      [SS_METHOD_NEW_SPAN] = 6,
+                      [SS_METHOD_CLONE_SPAN] = 12,
+                      [SS_METHOD_RECORD] = 7},
     [SS_LAYOUT_15] = {[SS_METHOD_DROP] = 0,
                       [SS_METHOD_ENTER] = 11,
                       [SS_METHOD_EXIT] = 12,
                       [SS_METHOD_TRY_CLOSE] = 15,
                       [SS_METHOD_DROP_SPAN] = 14,
-                      [SS_METHOD_NEW_SPAN] = 6},
+                      [SS_METHOD_NEW_SPAN] = 6,
+                      [SS_METHOD_CLONE_SPAN] = 13,
+                      [SS_METHOD_RECORD] = 7},
     [SS_LAYOUT_16] = {[SS_METHOD_DROP] = 0,
                       [SS_METHOD_ENTER] = 12,
                       [SS_METHOD_EXIT] = 13,
                       [SS_METHOD_TRY_CLOSE] = 16,
                       [SS_METHOD_DROP_SPAN] = 15,
-                      [SS_METHOD_NEW_SPAN] = 7},
+                      [SS_METHOD_NEW_SPAN] = 7,
+                      [SS_METHOD_CLONE_SPAN] = 14,
+                      [SS_METHOD_RECORD] = 8},
 };
 
 extern const char ss_stubs_drop[] SS_HIDDEN, ss_stubs_enter[] SS_HIDDEN, ss_stubs_exit[] SS_HIDDEN,
-    ss_stubs_try_close[] SS_HIDDEN, ss_stubs_drop_span[] SS_HIDDEN, ss_stubs_new_span[] SS_HIDDEN;
+    ss_stubs_clone_span[] SS_HIDDEN, ss_stubs_try_close[] SS_HIDDEN, ss_stubs_drop_span[] SS_HIDDEN,
+    ss_stubs_record[] SS_HIDDEN, ss_stubs_new_span[] SS_HIDDEN;
 
 /* By method. NoSubscriber's rows: what goes there is lost, what it makes is none. */
 static const struct {
@@ -46,8 +55,10 @@ static const struct {
     [SS_METHOD_DROP] = {ss_stubs_drop, false},
     [SS_METHOD_ENTER] = {ss_stubs_enter, false},
     [SS_METHOD_EXIT] = {ss_stubs_exit, false},
+    [SS_METHOD_CLONE_SPAN] = {ss_stubs_clone_span, false},
     [SS_METHOD_TRY_CLOSE] = {ss_stubs_try_close, true},
     [SS_METHOD_DROP_SPAN] = {ss_stubs_drop_span, true},
+    [SS_METHOD_RECORD] = {ss_stubs_record, false},
     [SS_METHOD_NEW_SPAN] = {ss_stubs_new_span, false},
 };
 
@@ -111,6 +122,10 @@ static void store_slots(const struct ss_table_found *found, uint32_t number)
                                    .never_closes = found->default_try_close,
                                    .type = found->type};
         found->module->tables_hooked++;
+        /* Its spans are timed by enter and exit, and mixed up where two threads have one open. */
+        enum ss_rule rule = SS_RULE_CONCURRENT_ENTER;
+        if (found->type && strstr(found->type, "sentry_tracing") && !ss_options.regraded[rule])
+            ss_options.severities[rule] = SS_SEVERITY_WARNING;
     }
     for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
         table->originals[method] = atomic_load(slot_of(found, method));

@@ -121,4 +121,14 @@ struct ss_frame {
 SS_HIDDEN uint32_t ss_walk(const struct ss_registers *from, uintptr_t stack_low,
                            uintptr_t stack_high, struct ss_frame *frames, uint32_t max);
 
+/* The same from a call: return_address with rsp and rbp as they are once it returned. 0 frames
+ * where these registers do not suffice. */
+SS_HIDDEN uint32_t ss_walk_callers(uintptr_t return_address, uintptr_t rsp, uintptr_t rbp,
+                                   uintptr_t stack_high, struct ss_frame *frames, uint32_t max);
+
+/* How the CFA is found at a return address, where it is a constant away from rsp or rbp. False
+ * where it is not. *function is the start of the FDE. */
+SS_HIDDEN bool ss_frame_rule(uintptr_t return_address, bool *by_rbp, int32_t *offset,
+                             uintptr_t *function);
+
 #endif

@@ -1,5 +1,6 @@
-/* The libc functions that we stand in front of. Each wrapper keeps errno and the original's whole
- * contract, works before our constructor has run, and goes straight on where nothing is watched.
+/* The libc functions that we stand in front of, but for those in which threads park (parks.S). Each
+ * wrapper keeps errno and the original's whole contract, works before our constructor has run, and
+ * goes straight on where nothing is watched.
  *
  * getaddrinfo may be cancelled and pthread_create's thread may be unwound: both pass through our
  * frames, which hold nothing that would have to be given back. */
@@ -9,11 +10,14 @@
 #include <string.h>
 
 #include "fork.h"
+#include "history.h"
 #include "internal.h"
+#include "interpose.h"
 #include "lock.h"
 #include "log.h"
 #include "lookups.h"
 #include "options.h"
+#include "rules.h"
 #include "span_stack.h"
 #include "stacks.h"
 #include "start.h"
@@ -23,20 +27,6 @@ typedef int getaddrinfo_fn(const char *host, const char *service, const struct a
                            struct addrinfo **result);
 typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*start)(void *), void *argument);
-
-/* libc's own errno, which belongs to the contract. */
-extern int *__errno_location(void) __attribute__((weak));
-
-static int saved_errno(void)
-{
-    return __errno_location ? *__errno_location() : 0;
-}
-
-static void restore_errno(int saved)
-{
-    if (__errno_location)
-        *__errno_location() = saved;
-}
 
 /* The next definition of a name, looked up once. */
 static void *original(void *_Atomic *cell, const char *name)
@@ -90,7 +80,7 @@ static bool copy_name(char *to, size_t size, const char *from)
 }
 
 static void record_lookup(const char *host, const char *service, int result,
-                          const struct addrinfo *addresses, uint64_t nanoseconds)
+                          const struct addrinfo *addresses, uint64_t nanoseconds, uintptr_t caller)
 {
     struct ss_thread *thread = ss_begin();
     if (!thread)
@@ -111,6 +101,9 @@ static void record_lookup(const char *host, const char *service, int result,
         atomic_fetch_add(&lookups, 1);
         if (ss_options.lookups)
             ss_log_lookup(thread, entry);
+        ss_history_note(thread, SS_HISTORY_LOOKUP, entry ? entry->span : NULL, lookup->span_serial,
+                        caller);
+        ss_judge_lookup(thread, caller);
     }
     ss_end(thread);
 }
@@ -127,10 +120,10 @@ SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct ad
 
     uint64_t start = ss_sys_clock(1);
     int status = real_getaddrinfo(host, service, hints, result);
-    int saved = saved_errno();
+    int saved = ss_errno();
     record_lookup(host, service, status, status == 0 && result ? *result : NULL,
-                  ss_sys_clock(1) - start);
-    restore_errno(saved);
+                  ss_sys_clock(1) - start, (uintptr_t)__builtin_return_address(0));
+    ss_set_errno(saved);
     return status;
 }
 
@@ -211,9 +204,9 @@ SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
     pthread_create_fn *real_pthread_create = (pthread_create_fn *)original(&cell, "pthread_create");
     if (!real_pthread_create)
         return 11; /* EAGAIN */
-    int saved = saved_errno();
+    int saved = ss_errno();
     struct start *start = watching() ? describe_start(function, argument) : NULL;
-    restore_errno(saved);
+    ss_set_errno(saved);
     if (!start)
         return real_pthread_create(thread, attributes, function, argument);
     int status = real_pthread_create(thread, attributes, ss_thread_start, start);
@@ -231,7 +224,7 @@ void __gmon_start__(void)
 {
     if (!atomic_load_explicit(&ss_start_up, memory_order_acquire))
         return;
-    int saved = saved_errno();
+    int saved = ss_errno();
     ss_start_look();
-    restore_errno(saved);
+    ss_set_errno(saved);
 }

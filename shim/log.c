@@ -17,7 +17,6 @@
 #include "lookups.h"
 #include "options.h"
 #include "records.h"
-#include "rules.h"
 #include "stacks.h"
 #include "start.h"
 #include "threads.h"
@@ -245,8 +244,8 @@ static void emit(const struct ss_line *line)
 
 /* What a record may hold, from all there is to what always fits. */
 static const struct {
-    uint32_t frames_max, text_max;
-} limits[] = {{64, 0}, {16, 0}, {4, 1024}, {1, 128}};
+    uint32_t list_max, frames_max, text_max;
+} limits[] = {{512, 64, 0}, {12, 64, 0}, {0, 64, 0}, {0, 16, 0}, {0, 4, 1024}, {0, 1, 128}};
 
 /* Renders a record, shorter where it does not fit, and writes it. */
 typedef void render_fn(struct ss_line *line, const void *what);
@@ -256,6 +255,7 @@ static void emit_record(render_fn *render, const void *what)
     for (unsigned i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct ss_line line = {.data = buffer,
                                .size = sizeof buffer,
+                               .list_max = limits[i].list_max,
                                .frames_max = limits[i].frames_max,
                                .text_max = limits[i].text_max};
         render(&line, what);
@@ -281,14 +281,19 @@ static void render_violation(struct ss_line *line, const void *facts)
     ss_record_violation(line, &head, facts);
 }
 
+static void render_consequence(struct ss_line *line, const void *facts)
+{
+    ss_record_consequence(line, &head, facts);
+}
+
 static void render_lookup(struct ss_line *line, const void *facts)
 {
     ss_record_lookup(line, &head, facts);
 }
 
-static void render_summary(struct ss_line *line, const void *counts)
+static void render_summary(struct ss_line *line, const void *facts)
 {
-    ss_record_summary(line, &head, counts);
+    ss_record_summary(line, &head, facts);
 }
 
 /* Writes what a reader has to know of modules before it reads on: those that are new, or have
@@ -389,6 +394,7 @@ void ss_log_violation(const struct ss_violation *violation)
     if (!ss_lock(&ss_log_lock))
         return;
     prepare();
+    ss_violation_story(&facts);
     emit_record(render_violation, &facts);
     if (!ss_options.quiet) {
         struct ss_line line = {.data = buffer, .size = SAID_MAX - 1};
@@ -397,6 +403,17 @@ void ss_log_violation(const struct ss_violation *violation)
         ss_put(&line, "\n", 1);
         (void)ss_stderr_write(line.data, line.used);
     }
+    ss_unlock(&ss_log_lock);
+}
+
+void ss_log_consequence(const struct ss_consequence *consequence)
+{
+    struct ss_consequence_facts facts = {.consequence = consequence};
+    (void)ss_thread_facts(consequence->at.thread, &facts.thread);
+    if (!ss_lock(&ss_log_lock))
+        return;
+    prepare();
+    emit_record(render_consequence, &facts);
     ss_unlock(&ss_log_lock);
 }
 
@@ -427,14 +444,13 @@ static bool has_something_to_say(void)
 
 void ss_log_summary(void)
 {
-    struct ss_rule_counts counts[SS_RULE_COUNT];
-    for (unsigned i = 0; i < SS_RULE_COUNT; i++)
-        ss_rule_counts((enum ss_rule)i, &counts[i]);
+    struct ss_summary_facts facts;
+    ss_summary_facts(&facts);
     if (!ss_lock(&ss_log_lock))
         return;
     if (has_something_to_say()) {
         prepare();
-        emit_record(render_summary, counts);
+        emit_record(render_summary, &facts);
     }
     ss_unlock(&ss_log_lock);
 }

@@ -11,8 +11,11 @@ SS_HIDDEN void ss_log_start(void);
 /* Opens the log and writes its first records, where log_path asks for one. Once. */
 SS_HIDDEN void ss_log_open_if_asked(void);
 
-/* Writes a violation, and says it on stderr unless quiet. */
+/* Writes a violation or a suspicion, and says it on stderr unless quiet. */
 SS_HIDDEN void ss_log_violation(const struct ss_violation *violation);
+
+/* Writes what came of a violation. */
+SS_HIDDEN void ss_log_consequence(const struct ss_consequence *consequence);
 
 /* Writes a look-up; thread is the caller's, entry its innermost span or NULL. */
 SS_HIDDEN void ss_log_lookup(struct ss_thread *thread, const struct ss_entry *entry);

@@ -16,6 +16,8 @@
 #define SS_LOG_PROCESS "process"
 #define SS_LOG_MODULE "module"
 #define SS_LOG_VIOLATION "violation"
+#define SS_LOG_SUSPICION "suspicion"
+#define SS_LOG_CONSEQUENCE "consequence"
 #define SS_LOG_LOOKUP "lookup"
 #define SS_LOG_SUMMARY "summary"
 

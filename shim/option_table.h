@@ -21,6 +21,10 @@
       "stacks of creations and enters: the first 16 of each place, all, or none")                  \
     X(fields, ENUM, "names", "names|values",                                                       \
       "what of a span's fields is logged: names only, or plain values too")                        \
+    X(await_check, ENUM, "auto", "auto|full|off",                                                  \
+      "guards held across an await: looked for; with longer notes of each enter; not at all")      \
+    X(history, INT, "0", "0..4096",                                                                \
+      "flight recorder: so many of each thread's last events, with times; 0: none")                \
     X(max_frames, INT, "64", "1..64", "frames kept of a stack")                                    \
     X(follow_children, BOOL, "1", "", "0: processes that the program starts are not watched")      \
     X(lookups, BOOL, "0", "", "1: every getaddrinfo call is logged")                               \

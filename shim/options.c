@@ -93,17 +93,20 @@ static bool set_rule(struct ss_text text)
             continue;
         if (sign == '-') {
             ss_options.severities[rule] = SS_SEVERITY_OFF;
+            ss_options.regraded[rule] = true;
             return true;
         }
         if (sign == '+') {
             /* A rule that is off by default is a warning where it is turned on. */
             enum ss_severity initial = ss_rule_rows[rule].severity;
             ss_options.severities[rule] = initial ? initial : SS_SEVERITY_WARNING;
+            ss_options.regraded[rule] = !initial;
             return true;
         }
         for (unsigned i = 0; i < SS_SEVERITY_COUNT; i++)
             if (equals(severity, severities[i])) {
                 ss_options.severities[rule] = (enum ss_severity)i;
+                ss_options.regraded[rule] = true;
                 return true;
             }
     }

@@ -17,10 +17,12 @@ struct ss_options {
     SS_OPTIONS(X)
 #undef X
     enum ss_severity severities[SS_RULE_COUNT];
+    bool regraded[SS_RULE_COUNT]; /* the user's own word */
 };
 
 /* The words of ENUM options, in the order of their rows' arg. */
 enum { SS_ON_VIOLATION_LOG, SS_ON_VIOLATION_ABORT, SS_ON_VIOLATION_TRAP, SS_ON_VIOLATION_STOP };
+enum { SS_AWAIT_CHECK_AUTO, SS_AWAIT_CHECK_FULL, SS_AWAIT_CHECK_OFF };
 enum { SS_STACKS_SITE, SS_STACKS_ALL, SS_STACKS_OFF };
 enum { SS_FIELDS_NAMES, SS_FIELDS_VALUES };
 

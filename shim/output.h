@@ -12,6 +12,7 @@ struct ss_line {
     bool full;
     uint32_t text_max;   /* JSON strings are cut after this many bytes of text, 0: not at all */
     uint32_t frames_max; /* how many frames of a stack a record shows (records.c) */
+    uint32_t list_max;   /* how many entries of a list: of a history, of what came of breaches */
 };
 
 SS_HIDDEN void ss_put(struct ss_line *line, const char *text, size_t length);

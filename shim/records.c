@@ -11,12 +11,24 @@
 #include "lookups.h"
 #include "options.h"
 #include "prim.h"
-#include "rules.h"
 #include "stacks.h"
 #include "threads.h"
 
 static const char *const level_names[SS_LEVEL_COUNT] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
 static const char *const severity_names[] = SS_SEVERITY_NAMES;
+
+/* The moments of a violation, in the order in which records and people are told of them. */
+static const struct {
+    size_t offset;
+    const char *name, *verb;
+} moment_rows[SS_MOMENTS] = {
+    {offsetof(struct ss_violation, created), "created", "made on "},
+    {offsetof(struct ss_violation, entered), "entered", "entered on "},
+    {offsetof(struct ss_violation, parked), "parked", "parked on "},
+    {offsetof(struct ss_violation, exited), "exited", "exited on "},
+    {offsetof(struct ss_violation, closed), "closed", "closed on "},
+    {offsetof(struct ss_violation, used), "used", "used on "},
+};
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
@@ -56,6 +68,12 @@ static void key_number(struct ss_line *line, const char *name, uint64_t value)
     ss_put_unsigned(line, value);
 }
 
+static void key_bool(struct ss_line *line, const char *name, bool value)
+{
+    key(line, name);
+    ss_puts(line, value ? "true" : "false");
+}
+
 /* A number that is null where it is 0. */
 static void key_known(struct ss_line *line, const char *name, uint64_t value)
 {
@@ -82,6 +100,15 @@ static void key_hex(struct ss_line *line, const char *name, uint64_t value)
     key(line, name);
     ss_put(line, "\"", 1);
     ss_put_hex(line, value, 16);
+    ss_put(line, "\"", 1);
+}
+
+/* An id as text: it may have all 64 bits. */
+static void key_id(struct ss_line *line, const char *name, uint64_t id)
+{
+    key(line, name);
+    ss_put(line, "\"", 1);
+    ss_put_unsigned(line, id);
     ss_put(line, "\"", 1);
 }
 
@@ -127,15 +154,21 @@ static void close_record(struct ss_line *line)
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
+static void put_frame(struct ss_line *line, const struct ss_stack_frame *frame)
+{
+    ss_put(line, "[", 1);
+    ss_put_unsigned(line, frame->module);
+    ss_put(line, ",", 1);
+    ss_put_unsigned(line, frame->offset);
+    ss_put(line, "]", 1);
+}
+
 static void put_frames(struct ss_line *line, const struct ss_stack_frame *frames, uint32_t count)
 {
     ss_put(line, "[", 1);
     for (uint32_t i = 0; i < count; i++) {
-        ss_puts(line, i ? ",[" : "[");
-        ss_put_unsigned(line, frames[i].module);
-        ss_put(line, ",", 1);
-        ss_put_unsigned(line, frames[i].offset);
-        ss_put(line, "]", 1);
+        ss_puts(line, i ? "," : "");
+        put_frame(line, &frames[i]);
     }
     ss_put(line, "]", 1);
 }
@@ -175,8 +208,7 @@ static void key_moment(struct ss_line *line, const char *name, const struct ss_m
     key_thread(line, thread);
     key_time(line, "time", moment->time);
     key_stack(line, moment->stack, moment->caller);
-    key(line, "typical");
-    ss_puts(line, moment->stack & SS_STACK_TYPICAL ? "true" : "false");
+    key_bool(line, "typical", moment->stack & SS_STACK_TYPICAL);
     close_object(line);
 }
 
@@ -190,29 +222,44 @@ static void put_instance(struct ss_line *line, uint64_t serial, const struct ss_
     close_object(line);
 }
 
-static void put_span(struct ss_line *line, const struct ss_violation *violation)
+/* Null for none, and for one that has ended. */
+static void key_instance(struct ss_line *line, const char *name, const struct ss_instance *instance)
 {
-    const struct ss_site *site = violation->site;
-    open_object(line, "span");
-    key_number(line, "serial", violation->span_serial);
-    key(line, "id");
-    ss_put(line, "\"", 1);
-    ss_put_unsigned(line, violation->span_id);
-    ss_put(line, "\"", 1);
-    key_number(line, "instance", atomic_load(&violation->owner->serial));
+    uint64_t serial = instance ? atomic_load(&instance->serial) : 0;
+    if (serial) {
+        key(line, name);
+        put_instance(line, serial, instance->table);
+    } else {
+        key_text(line, name, NULL);
+    }
+}
+
+/* The call site of a span. */
+static void put_site(struct ss_line *line, const struct ss_site *site)
+{
     key_text(line, "name", site ? site->name : NULL);
     key_text(line, "target", site ? site->target : NULL);
-    key_text(line, "level", site ? level_names[site->level] : NULL);
     key_text(line, "file", site ? site->file : NULL);
     key_known(line, "line", site ? site->line : 0);
-    key_text(line, "provider",
-             violation->owner->provider == SS_PROVIDER_RUST ? "rust-tracing" : "annotation");
+}
+
+static void key_made(struct ss_line *line, const struct ss_site *made)
+{
+    if (!made)
+        return;
+    open_object(line, "made");
+    put_site(line, made);
+    close_object(line);
+}
+
+/* Names and values are the first to go where a line is too long. */
+static void key_fields(struct ss_line *line, const struct ss_site *site,
+                       const struct ss_values *values)
+{
     open_object(line, "fields");
-    /* Names and values are the first to go where a line is too long. */
-    if (violation->values && !line->text_max)
-        ss_put(line, violation->values->text, violation->values->used);
-    for (uint32_t i = 0; !line->text_max && !violation->values && site && i < site->field_count;
-         i++)
+    if (values && !line->text_max)
+        ss_put(line, values->text, values->used);
+    for (uint32_t i = 0; !line->text_max && !values && site && i < site->field_count; i++)
         if (site->fields[i]) {
             if (line->data[line->used - 1] != '{')
                 ss_put(line, ",", 1);
@@ -220,6 +267,32 @@ static void put_span(struct ss_line *line, const struct ss_violation *violation)
             ss_puts(line, ":null");
         }
     close_object(line);
+}
+
+/* The span that a record is about. */
+struct subject {
+    uint64_t serial, id; /* serial 0: none */
+    const struct ss_site *site;
+    const struct ss_instance *owner;
+    const struct ss_values *values;
+};
+
+static void key_span(struct ss_line *line, const struct subject *span)
+{
+    if (!span->serial) {
+        key_text(line, "span", NULL);
+        return;
+    }
+    open_object(line, "span");
+    key_number(line, "serial", span->serial);
+    key_id(line, "id", span->id);
+    key_known(line, "instance", span->owner ? atomic_load(&span->owner->serial) : 0);
+    put_site(line, span->site);
+    key_text(line, "level", span->site ? level_names[span->site->level] : NULL);
+    key_text(line, "provider",
+             span->owner && span->owner->provider == SS_PROVIDER_ANNOTATION ? "annotation"
+                                                                            : "rust-tracing");
+    key_fields(line, span->site, span->values);
     close_object(line);
 }
 
@@ -345,55 +418,165 @@ void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
 
 void ss_violation_facts(const struct ss_violation *violation, struct ss_violation_facts *out)
 {
-    const struct ss_moment *moments[SS_MOMENTS] = {&violation->created, &violation->entered,
-                                                   &violation->exited, &violation->closed};
     out->violation = violation;
+    out->story = NULL;
     for (unsigned i = 0; i < SS_MOMENTS; i++) {
-        out->moments[i] = moments[i];
-        if (moments[i]->thread)
-            (void)ss_thread_facts(moments[i]->thread, &out->threads[i]);
+        out->moments[i] =
+            (const struct ss_moment *)((const char *)violation + moment_rows[i].offset);
+        uint32_t thread = out->moments[i]->thread;
+        unsigned same = 0;
+        while (out->moments[same]->thread != thread)
+            same++;
+        if (same < i)
+            out->threads[i] = out->threads[same];
+        else
+            (void)ss_thread_facts(thread, &out->threads[i]);
+    }
+}
+
+void ss_violation_story(struct ss_violation_facts *facts)
+{
+    uint32_t threads[SS_MOMENTS], count = 0;
+    for (unsigned i = 0; i < SS_MOMENTS; i++)
+        if (facts->moments[i]->thread)
+            threads[count++] = facts->moments[i]->thread;
+    facts->story =
+        ss_history_story(facts->violation->span_serial, facts->violation->time, threads, count);
+}
+
+static void put_row(struct ss_line *line, const struct ss_history_row *row)
+{
+    static const char *const events[SS_HISTORY_EVENT_COUNT] = {
+#define X(name, text) text,
+        SS_HISTORY_EVENTS(X)
+#undef X
+    };
+    ss_put(line, "{", 1);
+    key(line, "ns");
+    ss_put_signed(line, row->nanoseconds);
+    key_number(line, "thread", row->thread);
+    key_text(line, "event", events[row->event]);
+    key_known(line, "span", row->span_serial);
+    key_text(line, "name", row->site ? row->site->name : NULL);
+    key(line, "site");
+    if (row->caller) {
+        struct ss_stack_frame frame = ss_stack_frame(row->caller);
+        put_frame(line, &frame);
+    } else {
+        ss_puts(line, "null");
+    }
+    if (row->lookup) {
+        key_text(line, "host", row->lookup->has_host ? row->lookup->host : NULL);
+        key_number(line, "addresses", row->lookup->addresses);
+        key_number(line, "lookup_ns", row->lookup->nanoseconds);
+    }
+    close_object(line);
+}
+
+static void key_story(struct ss_line *line, const struct ss_story *story)
+{
+    bool chosen[SS_STORY_MAX];
+    uint32_t count = story->count < line->list_max ? story->count : line->list_max;
+    ss_history_choose(story, count, chosen);
+    open_object(line, "history");
+    key_number(line, "left_out", story->left_out + (story->count - count));
+    key(line, "events");
+    ss_put(line, "[", 1);
+    const char *separator = "";
+    for (uint32_t i = 0; i < story->count; i++)
+        if (chosen[i]) {
+            ss_puts(line, separator);
+            put_row(line, &story->rows[i]);
+            separator = ",";
+        }
+    ss_put(line, "]", 1);
+    close_object(line);
+}
+
+/* What the rules about guards that stay, and about uses, tell besides. */
+static void put_circumstances(struct ss_line *line, const struct ss_violation *violation)
+{
+    static const char *const uses[] = {
+        [SS_USE_ENTER] = "enter",
+        [SS_USE_RECORD] = "record",
+        [SS_USE_PARENT] = "parent",
+        [SS_USE_LOOKUP] = "lookup",
+    };
+    if (violation->has_parks) {
+        key_number(line, "parks", violation->parks);
+        key_number(line, "parked_ns", violation->parked_ns);
+        key_number(line, "spans_under", violation->spans_under);
+        key_bool(line, "thread_changed", violation->thread_changed);
+    }
+    if (violation->use != SS_USE_NONE)
+        key_text(line, "use", uses[violation->use]);
+    key_made(line, violation->made);
+    if (violation->above || violation->above_serial) {
+        open_object(line, "above");
+        key_number(line, "serial", violation->above_serial);
+        put_site(line, violation->above);
+        close_object(line);
     }
 }
 
 void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
                          const struct ss_violation_facts *facts)
 {
-    static const char *const names[SS_MOMENTS] = {"created", "entered", "exited", "closed"};
     const struct ss_violation *violation = facts->violation;
-    open_record(line, head, SS_LOG_VIOLATION, violation->time);
+    open_record(line, head, violation->suspicion ? SS_LOG_SUSPICION : SS_LOG_VIOLATION,
+                violation->time);
     key_text(line, "rule", ss_rule_rows[violation->rule].code);
     key_text(line, "severity", severity_names[violation->severity]);
     key_hex(line, "fingerprint", violation->fingerprint);
     key_hex(line, "group", violation->group);
     key_number(line, "count", violation->count);
-    put_span(line, violation);
+    key_span(line, &(struct subject){violation->span_serial, violation->span_id, violation->site,
+                                     violation->owner, violation->values});
     if (violation->closing_id) {
         open_object(line, "closing");
-        key(line, "id");
-        ss_put(line, "\"", 1);
-        ss_put_unsigned(line, violation->closing_id);
-        ss_put(line, "\"", 1);
+        key_id(line, "id", violation->closing_id);
         key_text(line, "relation", violation->closing_parent ? "parent" : "span");
         close_object(line);
     }
     for (unsigned i = 0; i < SS_MOMENTS; i++)
         if (facts->moments[i]->thread)
-            key_moment(line, names[i], facts->moments[i], &facts->threads[i]);
+            key_moment(line, moment_rows[i].name, facts->moments[i], &facts->threads[i]);
+    put_circumstances(line, violation);
     if (violation->lookup) {
         open_object(line, "lookup");
         put_lookup(line, violation->lookup);
         close_object(line);
     }
     open_object(line, "instances");
-    key(line, "owner");
-    put_instance(line, atomic_load(&violation->owner->serial), violation->owner->table);
-    if (violation->called) {
-        key(line, "called");
-        put_instance(line, atomic_load(&violation->called->serial), violation->called->table);
-    } else if (violation->has_called) {
-        key_text(line, "called", NULL);
-    }
+    key_instance(line, "owner", violation->owner);
+    if (violation->has_called)
+        key_instance(line, "called", violation->called);
     close_object(line);
+    if (facts->story && line->list_max)
+        key_story(line, facts->story);
+    close_record(line);
+}
+
+static const char *const consequence_names[SS_CONSEQUENCE_COUNT] = {
+#define X(name, code) code,
+    SS_CONSEQUENCES(X)
+#undef X
+};
+
+void ss_record_consequence(struct ss_line *line, const struct ss_record_head *head,
+                           const struct ss_consequence_facts *facts)
+{
+    const struct ss_consequence *consequence = facts->consequence;
+    open_record(line, head, SS_LOG_CONSEQUENCE,
+                consequence->at.time ? consequence->at.time : ss_sys_clock(0));
+    key_hex(line, "of", consequence->of);
+    key_hex(line, "group", consequence->group);
+    key_text(line, "what", consequence_names[consequence->kind]);
+    key_number(line, "count", consequence->count);
+    key_span(line, &(struct subject){consequence->span_serial, consequence->span_id,
+                                     consequence->site, consequence->owner, NULL});
+    key_moment(line, "at", &consequence->at, &facts->thread);
+    key_made(line, consequence->made);
     close_record(line);
 }
 
@@ -458,8 +641,39 @@ static void put_not_judged(struct ss_line *line, const uint64_t counts[SS_UNJUDG
     close_object(line);
 }
 
+void ss_summary_facts(struct ss_summary_facts *out)
+{
+    memset(out, 0, sizeof *out);
+    for (unsigned i = 0; i < SS_RULE_COUNT; i++)
+        ss_rule_counts((enum ss_rule)i, &out->rules[i]);
+    out->suspicions = ss_rules_suspicions();
+    struct ss_consequence_count one;
+    uint32_t count = 0;
+    while (ss_rules_consequence_at(count, &one.of, &one.kind, &one.count))
+        count++;
+    out->consequences = count ? ss_alloc(count * sizeof one) : NULL;
+    for (uint32_t i = 0; out->consequences && i < count; i++)
+        if (ss_rules_consequence_at(i, &one.of, &one.kind, &one.count))
+            out->consequences[out->consequence_count++] = one;
+}
+
+/* Those beyond a line's room are left out: their records tell of them. */
+static void key_consequences(struct ss_line *line, const struct ss_summary_facts *facts)
+{
+    key(line, "consequences");
+    ss_put(line, "[", 1);
+    for (uint32_t i = 0; i < facts->consequence_count && i < line->list_max; i++) {
+        ss_puts(line, i ? ",{" : "{");
+        key_hex(line, "of", facts->consequences[i].of);
+        key_text(line, "what", consequence_names[facts->consequences[i].kind]);
+        key_number(line, "count", facts->consequences[i].count);
+        close_object(line);
+    }
+    ss_put(line, "]", 1);
+}
+
 void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
-                       const struct ss_rule_counts *counts)
+                       const struct ss_summary_facts *facts)
 {
     uint64_t created = 0, entered = 0, exited = 0, closed = 0, unjudged[SS_UNJUDGED_COUNT] = {0};
     for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
@@ -481,12 +695,14 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     open_object(line, "rules");
     for (unsigned i = 0; i < SS_RULE_COUNT; i++) {
         open_object(line, ss_rule_rows[i].code);
-        key_number(line, "violations", counts[i].violations);
-        key_number(line, "fingerprints", counts[i].fingerprints);
-        key_number(line, "suppressed", counts[i].suppressed);
+        key_number(line, "violations", facts->rules[i].violations);
+        key_number(line, "fingerprints", facts->rules[i].fingerprints);
+        key_number(line, "suppressed", facts->rules[i].suppressed);
         close_object(line);
     }
     close_object(line);
+    key_number(line, "suspicions", facts->suspicions);
+    key_consequences(line, facts);
     open_object(line, "spans");
     key_number(line, "created", created);
     key_number(line, "entered", entered);
@@ -529,25 +745,17 @@ static const char *short_file(const char *file)
     return source;
 }
 
-void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts, const char *log)
+/* The span's name in backquotes: what the rule's title has a place for. */
+static void say_span(struct ss_line *line, const struct ss_violation *violation)
 {
-    static const char *const verbs[SS_MOMENTS] = {"made on ", "entered on ", "exited on ",
-                                                  "closed on "};
-    const struct ss_violation *violation = facts->violation;
     const struct ss_site *site = violation->site;
-    const char *title = ss_rule_rows[violation->rule].title, *name = strstr(title, "%s");
-
-    ss_puts(line, "strayspan: ");
-    ss_puts(line, severity_names[violation->severity]);
-    ss_puts(line, "[");
-    ss_puts(line, ss_rule_rows[violation->rule].code);
-    ss_puts(line, "]: ");
-    ss_put(line, title, (size_t)(name - title));
     ss_puts(line, "`");
     if (site && site->name)
         ss_put_plain(line, site->name);
-    else
+    else if (violation->span_serial)
         ss_put_unsigned(line, violation->span_id);
+    else
+        ss_puts(line, "none");
     ss_puts(line, "`");
     if (site && site->file) {
         ss_puts(line, " (");
@@ -556,12 +764,26 @@ void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts
         ss_put_unsigned(line, site->line);
         ss_puts(line, ")");
     }
+}
+
+void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts, const char *log)
+{
+    const struct ss_violation *violation = facts->violation;
+    const char *title = ss_rule_rows[violation->rule].title, *name = strstr(title, "%s");
+
+    ss_puts(line, "strayspan: ");
+    ss_puts(line, violation->suspicion ? "suspicion" : severity_names[violation->severity]);
+    ss_puts(line, "[");
+    ss_puts(line, ss_rule_rows[violation->rule].code);
+    ss_puts(line, "]: ");
+    ss_put(line, title, (size_t)(name - title));
+    say_span(line, violation);
     ss_puts(line, name + 2);
     const char *separator = "; ";
     for (unsigned i = 0; i < SS_MOMENTS; i++)
         if (facts->moments[i]->thread) {
             ss_puts(line, separator);
-            ss_puts(line, verbs[i]);
+            ss_puts(line, moment_rows[i].verb);
             say_thread(line, &facts->threads[i]);
             separator = ", ";
         }

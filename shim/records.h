@@ -3,7 +3,9 @@
 #ifndef SS_RECORDS_H
 #define SS_RECORDS_H
 
+#include "history.h"
 #include "output.h"
+#include "rules.h"
 
 /* What all records begin with. */
 struct ss_record_head {
@@ -20,15 +22,18 @@ struct ss_process_facts {
     struct ss_module *module;
 };
 
-/* A violation with what had to be asked for without the lock. */
-enum { SS_MOMENTS = 4 };
+/* A violation with what had to be asked for without the lock; the story is asked for under it, and
+ * NULL where there is none. */
+enum { SS_MOMENTS = 6 };
 struct ss_violation_facts {
     const struct ss_violation *violation;
+    const struct ss_story *story;
     const struct ss_moment *moments[SS_MOMENTS];
     struct ss_thread_facts threads[SS_MOMENTS];
 };
 SS_HIDDEN void ss_violation_facts(const struct ss_violation *violation,
                                   struct ss_violation_facts *out);
+SS_HIDDEN void ss_violation_story(struct ss_violation_facts *facts);
 
 SS_HIDDEN void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
                                  const struct ss_process_facts *process);
@@ -37,8 +42,17 @@ SS_HIDDEN void ss_record_process(struct ss_line *line, const struct ss_record_he
 SS_HIDDEN void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
                                 const struct ss_module *module);
 
+/* Of a violation or a suspicion. */
 SS_HIDDEN void ss_record_violation(struct ss_line *line, const struct ss_record_head *head,
                                    const struct ss_violation_facts *facts);
+
+/* A consequence with the thread that it came up on. */
+struct ss_consequence_facts {
+    const struct ss_consequence *consequence;
+    struct ss_thread_facts thread;
+};
+SS_HIDDEN void ss_record_consequence(struct ss_line *line, const struct ss_record_head *head,
+                                     const struct ss_consequence_facts *facts);
 
 /* A look-up with the thread that made it and the name of the span it ran in, NULL for none. */
 struct ss_lookup_facts {
@@ -49,12 +63,21 @@ struct ss_lookup_facts {
 SS_HIDDEN void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
                                 const struct ss_lookup_facts *facts);
 
-/* Rules' counts are gathered before, by rule. */
-struct ss_rule_counts;
+/* What rules.c counted. */
+struct ss_summary_facts {
+    struct ss_rule_counts rules[SS_RULE_COUNT];
+    uint64_t suspicions;
+    uint32_t consequence_count;
+    struct ss_consequence_count {
+        uint64_t of, count;
+        enum ss_consequence_kind kind;
+    } * consequences;
+};
+SS_HIDDEN void ss_summary_facts(struct ss_summary_facts *out);
 SS_HIDDEN void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
-                                 const struct ss_rule_counts *rules);
+                                 const struct ss_summary_facts *facts);
 
-/* The line that a violation is on stderr: for people, in plain text. */
+/* The line that a violation or a suspicion is on stderr: for people, in plain text. */
 SS_HIDDEN void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts,
                               const char *log);
 

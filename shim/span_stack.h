@@ -13,8 +13,10 @@ SS_HIDDEN bool ss_stack_grow(struct ss_thread *thread);
 /* Removes an entry that is not the innermost; those above it move down. */
 SS_HIDDEN void ss_stack_remove_at(struct ss_thread *thread, uint32_t index);
 
-/* Removes the innermost entry with that span serial, if there is one. */
-SS_HIDDEN void ss_stack_remove_serial(struct ss_thread *thread, uint64_t span_serial);
+/* Removes the innermost entry with that span serial, and fills removed. False where there is none.
+ */
+SS_HIDDEN bool ss_stack_remove_serial(struct ss_thread *thread, uint64_t span_serial,
+                                      struct ss_entry *removed);
 
 /* Removes what belongs to instances that have ended. */
 SS_HIDDEN void ss_stack_remove_void(struct ss_thread *thread);
@@ -36,27 +38,20 @@ static inline bool ss_entry_valid(const struct ss_entry *entry)
                atomic_load_explicit(&entry->instance_serial, memory_order_relaxed);
 }
 
-/* Pushes a span; span and instance may be NULL where its creation was not seen. Returns its entry,
- * or NULL without memory. */
-static inline struct ss_entry *ss_stack_push(struct ss_thread *thread, uintptr_t address,
-                                             uint64_t id, struct ss_span *span,
-                                             uint64_t span_serial, struct ss_instance *instance,
-                                             uint64_t instance_serial,
-                                             const struct ss_moment *entered)
+/* The room for the next entry, to be filled in and then published; NULL without memory. */
+static inline struct ss_entry *ss_stack_next(struct ss_thread *thread)
 {
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     if (SS_UNLIKELY(depth == thread->capacity) && !ss_stack_grow(thread))
         return NULL;
-    struct ss_entry *entry = &ss_stack_entries(thread)[depth];
-    atomic_store_explicit(&entry->address, address, memory_order_relaxed);
-    atomic_store_explicit(&entry->id, id, memory_order_relaxed);
-    atomic_store_explicit(&entry->span_serial, span_serial, memory_order_relaxed);
-    atomic_store_explicit(&entry->instance_serial, instance_serial, memory_order_relaxed);
-    entry->instance = instance;
-    entry->span = span;
-    ss_moment_store(&entry->entered, entered);
+    return &ss_stack_entries(thread)[depth];
+}
+
+/* Makes the entry that ss_stack_next gave the innermost. */
+static inline void ss_stack_publish(struct ss_thread *thread)
+{
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     atomic_store_explicit(&thread->depth, depth + 1, memory_order_release);
-    return entry;
 }
 
 #endif

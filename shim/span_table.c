@@ -94,9 +94,7 @@ struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id)
 
 static void free_record(struct shard *shard, struct ss_span *span)
 {
-    if (span->values)
-        ss_values_free(span->values);
-    span->values = NULL;
+    ss_values_drop(span);
     atomic_store_explicit(&span->serial, 0, memory_order_release);
     span->next_free = shard->free;
     shard->free = span;
@@ -203,7 +201,10 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
     span->created = model->created;
     span->created_number = model->created_number;
     atomic_store_explicit(&span->last_entered, 0, memory_order_relaxed);
-    atomic_store_explicit(&span->reported, 0, memory_order_relaxed);
+    atomic_store_explicit(&span->reported, false, memory_order_relaxed);
+    atomic_store_explicit(&span->foreign, false, memory_order_relaxed);
+    atomic_store_explicit(&span->handles, 1, memory_order_relaxed);
+    atomic_store_explicit(&span->fingerprint, 0, memory_order_relaxed);
     atomic_store_explicit(&span->serial, serial, memory_order_release);
     place(atomic_load_explicit(&shard->slots, memory_order_relaxed), span);
     shard->taken++;

@@ -178,6 +178,39 @@ uint32_t ss_stack_from(uint32_t id, uintptr_t address)
     return id;
 }
 
+uint32_t ss_stack_frames(struct ss_thread *thread, struct ss_frame *frames, uint32_t max)
+{
+    struct ss_frame walked[SS_FRAMES_NEAR + OWN_FRAMES / 2];
+    struct ss_registers here = {0};
+    uintptr_t low, high;
+    uint32_t kept = 0;
+    ss_registers_here(&here);
+    if (!ss_thread_stack(thread, here.rsp, &low, &high))
+        return 0;
+    uint32_t count = ss_walk(&here, low, high, walked, max + OWN_FRAMES / 2);
+    for (uint32_t i = 0; i < count && kept < max; i++)
+        if (!ss_start_is_own_code(walked[i].ip))
+            frames[kept++] = walked[i];
+    return kept;
+}
+
+uint32_t ss_stack_frames_below(struct ss_thread *thread, uintptr_t cfa, bool *all)
+{
+    struct ss_registers here = {0};
+    uintptr_t low, high;
+    *all = false;
+    if (!thread->frames)
+        thread->frames = ss_alloc(SS_FRAMES_PARKED * sizeof *thread->frames);
+    ss_registers_here(&here);
+    if (!thread->frames || !ss_thread_stack(thread, here.rsp, &low, &high) || cfa > high)
+        return 0;
+    uint32_t count = ss_walk(&here, low, cfa, thread->frames, SS_FRAMES_PARKED);
+    /* A frame that is known, but whose CFA lies beyond. */
+    *all = count && count < SS_FRAMES_PARKED && thread->frames[count - 1].function &&
+           !thread->frames[count - 1].cfa;
+    return count;
+}
+
 uintptr_t ss_stack_caller_of(struct ss_thread *thread, uintptr_t address)
 {
     struct scratch *scratch = take_scratch();
@@ -226,8 +259,7 @@ void ss_moment_now(struct ss_thread *thread, uintptr_t caller, struct ss_moment 
     moment->stack = ss_stack_capture(thread);
 }
 
-/* The place of that caller, made where there is room for it. */
-static struct ss_place *find_place(struct ss_place *places, uintptr_t caller)
+struct ss_place *ss_place_find(struct ss_place *places, uintptr_t caller)
 {
     for (unsigned i = 0; i < SS_PLACES; i++) {
         uintptr_t address = atomic_load_explicit(&places[i].address, memory_order_relaxed);
@@ -240,13 +272,12 @@ static struct ss_place *find_place(struct ss_place *places, uintptr_t caller)
     return NULL;
 }
 
-void ss_moment_at(struct ss_thread *thread, struct ss_place *places, uintptr_t caller,
+void ss_moment_at(struct ss_thread *thread, struct ss_place *place, uintptr_t caller,
                   struct ss_moment *moment)
 {
     *moment = (struct ss_moment){0, caller, thread->serial, 0};
     if (ss_options.stacks == SS_STACKS_OFF)
         return;
-    struct ss_place *place = find_place(places, caller);
     if (ss_options.stacks == SS_STACKS_ALL || !place) {
         if (ss_options.stacks == SS_STACKS_ALL)
             ss_moment_now(thread, caller, moment);

@@ -40,10 +40,22 @@ SS_HIDDEN bool ss_stack_is_ending(struct ss_thread *thread);
 /* Start: finds libc's functions that the question above is about. */
 SS_HIDDEN void ss_stacks_start(void);
 
-/* The moment now, at one of SS_PLACES places: time, thread, caller, and the stack as the option has
- * it. At a place that has had its full stacks, only the caller is taken, with the typical stack of
- * the place. */
-SS_HIDDEN void ss_moment_at(struct ss_thread *thread, struct ss_place *places, uintptr_t caller,
+/* The frames of the calling thread without those of our own, innermost first; at most max, which is
+ * at most SS_FRAMES_NEAR. */
+enum { SS_FRAMES_NEAR = 16 };
+SS_HIDDEN uint32_t ss_stack_frames(struct ss_thread *thread, struct ss_frame *frames, uint32_t max);
+
+/* The frames whose CFAs are at most cfa, those of our own included, in thread->frames: at most
+ * SS_FRAMES_PARKED. *all: there are no others. */
+SS_HIDDEN uint32_t ss_stack_frames_below(struct ss_thread *thread, uintptr_t cfa, bool *all);
+
+/* The one of SS_PLACES places that is caller's, made where there is room for it; NULL without. */
+SS_HIDDEN struct ss_place *ss_place_find(struct ss_place *places, uintptr_t caller);
+
+/* The moment now, at a place (NULL: none of its own): time, thread, caller, and the stack as the
+ * option has it. At a place that has had its full stacks, only the caller is taken, with the
+ * typical stack of the place. */
+SS_HIDDEN void ss_moment_at(struct ss_thread *thread, struct ss_place *place, uintptr_t caller,
                             struct ss_moment *moment);
 
 /* The moment now with a full stack, whatever the option. */

@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "activations.h"
 #include "fork.h"
+#include "history.h"
 #include "hook.h"
 #include "lock.h"
 #include "log.h"
 #include "options.h"
 #include "output.h"
+#include "parks.h"
 #include "rules.h"
 #include "span_table.h"
 #include "stacks.h"
@@ -79,6 +82,7 @@ static void go_passive(void)
 {
     atomic_store(&ss_start_up, false);
     atomic_store(&ss_start_active, false);
+    atomic_store(&ss_parks_wanted, 0);
     memset(ss_options.severities, 0, sizeof ss_options.severities);
     ss_options.log_path = "";
 }
@@ -98,6 +102,7 @@ static void fork_child(void)
     ss_span_table_forked();
     ss_modules_forked();
     ss_threads_forked();
+    ss_history_forked();
     ss_rules_forked();
     ss_log_forked();
     if (!ss_options.follow_children)
@@ -179,6 +184,9 @@ void ss_start_activate(void)
 {
     if (atomic_exchange(&ss_start_active, true))
         return;
+    if (ss_options.await_check != SS_AWAIT_CHECK_OFF || ss_options.history ||
+        ss_options.severities[SS_RULE_BLOCKING_LOOKUP])
+        atomic_store(&ss_parks_wanted, 1);
     struct ss_thread *thread = ss_begin();
     if (!thread)
         return;
@@ -239,10 +247,14 @@ __attribute__((destructor)) static void finish(void)
         return;
     /* Call sites are counted where their modules still are. */
     ss_modules_update();
+    ss_threads_await_ends();
     struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
     /* exit in a signal handler that came while we were inside: what we hold is not given back. */
     if (!thread && ss_self != &ss_thread_gone)
         return;
+    ss_activations_end();
+    if (thread)
+        ss_threads_judge_left(true);
     ss_log_summary();
     if (thread)
         ss_end(thread);

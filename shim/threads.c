@@ -11,13 +11,15 @@
 #include "fork.h"
 #include "lock.h"
 #include "maps.h"
+#include "rules.h"
 #include "span_stack.h"
 
 /* libc's; keys are the only notice of a thread's end that comes after Rust's TLS destructors. */
 extern int pthread_key_create(unsigned *key, void (*destructor)(void *)) __attribute__((weak));
 extern int pthread_setspecific(unsigned key, const void *value) __attribute__((weak));
 
-enum { REMEMBERED = 1024, LEFT_OPEN = 256, NO_KEY = -1, ALL_KEY_ROUNDS = 4 };
+enum { REMEMBERED = 1024, LEFT_OPEN = 128, ALL_KEY_ROUNDS = 4 };
+static const uint64_t left_open_ns = 1000000000; /* in which somebody may still come for it */
 
 /* One entry that its owner is to remove. */
 struct ss_claim {
@@ -38,11 +40,13 @@ static struct ss_claim *free_claims;
 static _Atomic uint32_t last_serial;
 static struct ss_thread_facts remembered[REMEMBERED];
 /* Enters that their thread's end left without an exit, the latest ones. */
-static struct {
-    uint64_t span_serial;
-    struct ss_moment entered;
+static struct left {
+    bool pending; /* not judged yet */
+    uint64_t time;
+    struct ss_open open;
 } left_open[LEFT_OPEN];
 static uint32_t left_open_count;
+static _Atomic uint32_t left_open_pending;
 static unsigned key;
 static bool have_key;
 
@@ -73,20 +77,82 @@ static void read_own_name(struct ss_thread *thread)
     memcpy(thread->facts.name, name, sizeof name);
 }
 
+/* Takes what is pending, in turn: those that have waited long enough, or all. */
+static bool take_left(bool all, struct left *out)
+{
+    bool found = false;
+    uint64_t now = ss_sys_clock(0);
+    if (!ss_lock(&ss_threads_lock))
+        return false;
+    for (uint32_t i = 0; i < LEFT_OPEN && !found; i++) {
+        struct left *left = &left_open[i];
+        if (!left->pending || (!all && now - left->time < left_open_ns))
+            continue;
+        *out = *left;
+        left->pending = false;
+        atomic_fetch_sub(&left_open_pending, 1);
+        found = true;
+    }
+    ss_unlock(&ss_threads_lock);
+    return found;
+}
+
+void ss_threads_judge_left(bool all)
+{
+    struct left left;
+    while (atomic_load_explicit(&left_open_pending, memory_order_relaxed) && take_left(all, &left))
+        ss_judge_leak(&left.open);
+}
+
+/* Remembers an entry that its thread leaves open. Returns whether it pushed a pending one out, which
+ * is then judged by what is known of it. */
+static __attribute__((noinline)) bool leave_open(struct ss_thread *thread,
+                                                 const struct ss_entry *entry, struct left *out)
+{
+    struct left left = {.pending = !thread->tainted && ss_entry_valid(entry) && entry->span &&
+                                   ss_options.severities[SS_RULE_LEAKED_AT_THREAD_END],
+                        .time = ss_sys_clock(0)};
+    ss_open_copy(entry, &left.open);
+    if (!ss_lock(&ss_threads_lock))
+        return false;
+    struct left *place = &left_open[left_open_count++ % LEFT_OPEN];
+    *out = *place;
+    if (!out->pending)
+        atomic_fetch_add(&left_open_pending, left.pending);
+    else if (!left.pending)
+        atomic_fetch_sub(&left_open_pending, 1);
+    *place = left;
+    ss_unlock(&ss_threads_lock);
+    if (left.pending)
+        ss_judge_suspicion(SS_RULE_LEAKED_AT_THREAD_END, &left.open, left.time);
+    return out->pending;
+}
+
+/* Innermost first: the ring keeps the latest. */
+static __attribute__((noinline)) void leave_all_open(struct ss_thread *thread)
+{
+    struct ss_entry *entries = ss_stack_entries(thread);
+    struct left pushed_out;
+    for (uint32_t i = atomic_load(&thread->depth), n = 0; i--; n++) {
+        if (n < LEFT_OPEN && leave_open(thread, &entries[i], &pushed_out))
+            ss_judge_leak(&pushed_out.open);
+        ss_watch_drop(thread, &entries[i]);
+    }
+}
+
 /* The thread's last event has come: its record is free for another. */
 static void finish(struct ss_thread *thread)
 {
     read_own_name(thread);
+    if (ss_begin()) {
+        leave_all_open(thread);
+        ss_threads_judge_left(false);
+        ss_end(thread);
+    }
     ss_self = &ss_thread_gone;
     if (!ss_lock(&ss_threads_lock))
         return;
     remembered[thread->serial % REMEMBERED] = thread->facts;
-    const struct ss_entry *entries = ss_stack_entries(thread);
-    for (uint32_t i = atomic_load(&thread->depth), n = 0; i-- && n < LEFT_OPEN; n++) {
-        uint32_t place = left_open_count++ % LEFT_OPEN;
-        left_open[place].span_serial = atomic_load(&entries[i].span_serial);
-        left_open[place].entered = ss_moment_load(&entries[i].entered);
-    }
     atomic_store_explicit(&thread->depth, 0, memory_order_release);
     atomic_store(&thread->live, false);
     while (thread->claims) {
@@ -157,8 +223,11 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
         memset(thread->cached_instances, 0, sizeof thread->cached_instances);
         memset(&thread->last_new, 0, sizeof thread->last_new);
         atomic_store(&thread->mark_depth, 0);
-        thread->tainted = thread->ending = false;
+        thread->tainted = thread->ending = thread->event_loop = false;
         thread->stack_low = thread->stack_high = 0;
+        thread->stack_reads = 0;
+        if (thread->ghosts)
+            memset(thread->ghosts, 0, SS_GHOSTS * sizeof *thread->ghosts);
         if (thread->lookup)
             memset(thread->lookup, 0, sizeof *thread->lookup);
         thread->serial = atomic_fetch_add(&last_serial, 1) + 1;
@@ -181,6 +250,35 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
     return thread;
 }
 
+/* An exit elsewhere took the entry of a span: what its subscriber keeps of it on this thread
+ * stays. */
+static void leave_ghost(struct ss_thread *thread, const struct ss_entry *entry)
+{
+    if (!thread->ghosts)
+        thread->ghosts = ss_alloc(SS_GHOSTS * sizeof *thread->ghosts);
+    if (!thread->ghosts || !entry->instance)
+        return;
+    memmove(&thread->ghosts[1], &thread->ghosts[0], (SS_GHOSTS - 1) * sizeof *thread->ghosts);
+    thread->ghosts[0] =
+        (struct ss_ghost){atomic_load(&entry->span_serial), atomic_load(&entry->id),
+                          atomic_load(&entry->instance_serial), entry->instance, entry->number};
+}
+
+const struct ss_ghost *ss_thread_ghost(const struct ss_thread *thread,
+                                       const struct ss_instance *instance)
+{
+    const struct ss_ghost *found = NULL;
+    for (uint32_t i = 0; thread->ghosts && i < SS_GHOSTS; i++) {
+        const struct ss_ghost *ghost = &thread->ghosts[i];
+        if (ghost->span_serial && ghost->instance == instance &&
+            ghost->instance_serial == atomic_load(&instance->serial) &&
+            (!found || (int32_t)(ghost->number - found->number) > 0))
+            found = ghost;
+    }
+    const struct ss_entry *innermost = found ? ss_stack_innermost(thread, instance) : NULL;
+    return innermost && (int32_t)(innermost->number - found->number) > 0 ? NULL : found;
+}
+
 static void obey(struct ss_thread *thread)
 {
     if (!ss_lock(&ss_threads_lock))
@@ -188,7 +286,9 @@ static void obey(struct ss_thread *thread)
     atomic_store(&thread->attention, false);
     struct ss_claim *claim = thread->claims, *last = NULL;
     for (struct ss_claim *at = claim; at; at = at->next) {
-        ss_stack_remove_serial(thread, at->span_serial);
+        struct ss_entry removed;
+        if (ss_stack_remove_serial(thread, at->span_serial, &removed))
+            leave_ghost(thread, &removed);
         last = at;
     }
     if (last) {
@@ -247,32 +347,54 @@ void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
     ss_unlock(&ss_threads_lock);
 }
 
-/* Whether thread's stack holds an entry of that span (0: any) and that instance (0: any). Any
- * thread may ask; the answer is as old as it takes to give it. */
-static bool holds(const struct ss_thread *thread, uint64_t span_serial, uint64_t instance_serial,
-                  struct ss_moment *entered)
+/* Below how many entries a search begins, where all are wanted. */
+enum { ALL_ENTRIES = UINT32_MAX };
+
+/* The innermost entry below the limit-th of that span (0: any) and that instance (0: any), its
+ * index, or -1. */
+static int64_t search(const struct ss_thread *thread, uint32_t limit, uint64_t span_serial,
+                      uint64_t instance_serial, struct ss_open *open)
 {
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_acquire);
     const struct ss_entry *entries = atomic_load_explicit(&thread->entries, memory_order_acquire);
-    while (depth--) {
-        const struct ss_entry *entry = &entries[depth];
+    for (uint32_t i = depth < limit ? depth : limit; i--;) {
+        const struct ss_entry *entry = &entries[i];
         if (span_serial &&
             atomic_load_explicit(&entry->span_serial, memory_order_relaxed) != span_serial)
             continue;
         if (instance_serial &&
             atomic_load_explicit(&entry->instance_serial, memory_order_relaxed) != instance_serial)
             continue;
-        if (entered)
-            *entered = ss_moment_load(&entry->entered);
-        return true;
+        if (open)
+            ss_open_copy(entry, open);
+        return i;
     }
-    return false;
+    return -1;
+}
+
+/* The same; any thread may ask. The answer is as old as it takes to give it. */
+static int64_t holds(const struct ss_thread *thread, uint32_t limit, uint64_t span_serial,
+                     uint64_t instance_serial, struct ss_open *open)
+{
+    enum { TRIES = 10000, PATIENCE = 100 };
+    int64_t found = -1;
+    for (unsigned i = 1; i < TRIES; i++) {
+        /* The owner may have been interrupted in the middle. */
+        if (i % PATIENCE == 0)
+            (void)SS_SYSCALL_0(__NR_sched_yield);
+        uint32_t moves = atomic_load_explicit(&thread->moves, memory_order_acquire);
+        found = search(thread, limit, span_serial, instance_serial, open);
+        atomic_thread_fence(memory_order_acquire);
+        if (moves % 2 == 0 && atomic_load_explicit(&thread->moves, memory_order_relaxed) == moves)
+            break;
+    }
+    return found;
 }
 
 void ss_threads_instance_ended(uint64_t instance_serial)
 {
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
-        if (atomic_load(&thread->live) && holds(thread, 0, instance_serial, NULL))
+        if (atomic_load(&thread->live) && holds(thread, ALL_ENTRIES, 0, instance_serial, NULL) >= 0)
             atomic_store(&thread->attention, true);
 }
 
@@ -290,40 +412,57 @@ bool ss_threads_close(uint64_t span_serial)
     return false;
 }
 
-struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
-                                 uint32_t last_entered, struct ss_moment *entered)
+bool ss_thread_holds(struct ss_holding *at, const struct ss_thread *self, uint64_t span_serial,
+                     struct ss_open *open)
 {
-    struct ss_thread *home = NULL;
-    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
-        struct ss_moment moment;
-        if (thread == self || !atomic_load(&thread->live) ||
-            !holds(thread, span_serial, 0, &moment))
-            continue;
-        if (!home || thread->serial == last_entered) {
-            home = thread;
-            *entered = moment;
+    struct ss_thread *thread = at->thread ? at->thread : ss_thread_first();
+    uint32_t limit = at->thread ? at->index : ALL_ENTRIES;
+    for (; thread; thread = thread->next, limit = ALL_ENTRIES) {
+        int64_t found = -1;
+        if (thread != self && atomic_load(&thread->live))
+            found = holds(thread, limit, span_serial, 0, open);
+        if (found >= 0) {
+            *at = (struct ss_holding){thread, (uint32_t)found};
+            return true;
         }
     }
-    return home;
+    return false;
 }
 
-bool ss_thread_left_open(uint64_t span_serial, struct ss_moment *entered)
+struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
+                                 uint32_t last_entered, struct ss_open *open)
+{
+    struct ss_thread *home = NULL;
+    struct ss_holding at = {NULL, 0};
+    while (ss_thread_holds(&at, self, span_serial, NULL))
+        if (!home || at.thread->serial == last_entered)
+            home = at.thread;
+    return home && holds(home, ALL_ENTRIES, span_serial, 0, open) >= 0 ? home : NULL;
+}
+
+bool ss_thread_left_open(uint64_t span_serial, struct ss_open *open)
 {
     bool found = false;
     if (!span_serial || !ss_lock(&ss_threads_lock))
         return false;
-    for (uint32_t i = 0; i < LEFT_OPEN && !found; i++)
-        if (left_open[i].span_serial == span_serial) {
-            *entered = left_open[i].entered;
-            /* The exit that asks is the one that was missing. */
-            left_open[i].span_serial = 0;
-            found = true;
-        }
+    for (uint32_t i = 0; i < LEFT_OPEN && !found; i++) {
+        struct left *left = &left_open[i];
+        if (atomic_load(&left->open.entry.span_serial) != span_serial)
+            continue;
+        *open = left->open;
+        /* The exit that asks is the one that was missing. */
+        atomic_store(&left->open.entry.span_serial, 0);
+        if (left->pending)
+            atomic_fetch_sub(&left_open_pending, 1);
+        left->pending = false;
+        found = true;
+    }
     ss_unlock(&ss_threads_lock);
     return found;
 }
 
-static void read_name(int tid, char name[SS_THREAD_NAME])
+/* Reads a file of /proc/self/task/TID; returns its length, 0 where there is none. */
+static size_t read_task_file(int tid, const char *file, char *buffer, size_t size)
 {
     char path[48] = "/proc/self/task/";
     char digits[12];
@@ -333,19 +472,54 @@ static void read_name(int tid, char name[SS_THREAD_NAME])
         digits[--at] = (char)('0' + value % 10);
     size_t used = strlen(path);
     memcpy(path + used, digits + at, sizeof digits - at);
-    memcpy(path + strlen(path), "/comm", sizeof "/comm");
+    memcpy(path + strlen(path), file, strlen(file) + 1);
 
     long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return;
-    char buffer[SS_THREAD_NAME + 1];
-    long size = ss_sys_read((int)fd, buffer, sizeof buffer - 1);
+        return 0;
+    long got = ss_sys_read((int)fd, buffer, size);
     (void)ss_sys_close((int)fd);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void read_name(int tid, char name[SS_THREAD_NAME])
+{
+    char buffer[SS_THREAD_NAME + 1];
+    size_t size = read_task_file(tid, "/comm", buffer, sizeof buffer - 1);
     if (size > 0 && buffer[size - 1] == '\n')
         size--;
     if (size > 0 && size < SS_THREAD_NAME) {
-        memcpy(name, buffer, (size_t)size);
+        memcpy(name, buffer, size);
         name[size] = 0;
+    }
+}
+
+/* Whether a thread that has spans open is on its way: neither asleep nor gone. */
+static bool is_running(const struct ss_thread *thread)
+{
+    char buffer[128];
+    size_t size = read_task_file(thread->facts.tid, "/stat", buffer, sizeof buffer);
+    /* "TID (NAME) STATE ..", where the name may hold anything. */
+    size_t end = size;
+    while (end > 0 && buffer[end - 1] != ')')
+        end--;
+    return end > 0 && end + 1 < size && buffer[end + 1] == 'R';
+}
+
+void ss_threads_await_ends(void)
+{
+    enum { TURNS = 50 };
+    const struct {
+        uint64_t seconds, nanoseconds;
+    } turn = {0, 100000};
+    for (unsigned i = 0; i < TURNS; i++) {
+        const struct ss_thread *thread = ss_thread_first();
+        while (thread && (thread == ss_self || !atomic_load(&thread->live) ||
+                          !atomic_load(&thread->depth) || !is_running(thread)))
+            thread = thread->next;
+        if (!thread)
+            return;
+        (void)SS_SYSCALL_2(__NR_nanosleep, &turn, NULL);
     }
 }
 
@@ -401,6 +575,9 @@ bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uin
 void ss_threads_forked(void)
 {
     /* Serials go on: spans of the parent name its threads by them. */
+    for (uint32_t i = 0; i < LEFT_OPEN; i++)
+        left_open[i].pending = false;
+    atomic_store(&left_open_pending, 0);
     inherited = ss_self && ss_self != &ss_thread_gone ? atomic_load(&ss_self->depth) : 0;
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
         atomic_store(&thread->created, 0);

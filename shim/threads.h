@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "internal.h"
+#include "activations.h"
 
 /* The calling thread's record: NULL before its first event, ss_thread_gone after its last. */
 extern __thread struct ss_thread *ss_self SS_HIDDEN;
@@ -56,12 +56,38 @@ SS_HIDDEN void ss_threads_instance_ended(uint64_t instance_serial);
 SS_HIDDEN bool ss_threads_close(uint64_t span_serial);
 
 /* The thread, other than self, that has the span open; the one that entered it last where there are
- * several. Fills entered. NULL for none. */
+ * several. Fills open. NULL for none. */
 SS_HIDDEN struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_serial,
-                                           uint32_t last_entered, struct ss_moment *entered);
+                                           uint32_t last_entered, struct ss_open *open);
 
-/* Whether a thread ended with the span open, of late; fills entered. */
-SS_HIDDEN bool ss_thread_left_open(uint64_t span_serial, struct ss_moment *entered);
+/* An entry of a span on another thread's stack. */
+struct ss_holding {
+    struct ss_thread *thread;
+    uint32_t index;
+};
+
+/* The next entry of that span on threads other than self, after at (thread NULL: the first); fills
+ * at and open. False for no more. */
+SS_HIDDEN bool ss_thread_holds(struct ss_holding *at, const struct ss_thread *self,
+                               uint64_t span_serial, struct ss_open *open);
+
+/* Whether a thread ended with the span open, of late; fills open. What was to be said of the thread
+ * that left it so is not said any more. */
+SS_HIDDEN bool ss_thread_left_open(uint64_t span_serial, struct ss_open *open);
+
+/* Judges what ended threads have left open: all of it at the end of the process, else what nobody
+ * has asked for in a second. Work begun, no lock held. */
+SS_HIDDEN void ss_threads_judge_left(bool all);
+
+/* At the end of the process: waits, a few milliseconds at most, for threads that have spans open
+ * and are on their way. A scoped thread has let its maker go on before it has ended, and what it
+ * leaves open is only then known to be left. */
+SS_HIDDEN void ss_threads_await_ends(void);
+
+/* The ghost that a subscriber takes for the thread's innermost span of an instance, or NULL. Owner
+ * only. */
+SS_HIDDEN const struct ss_ghost *ss_thread_ghost(const struct ss_thread *thread,
+                                                 const struct ss_instance *instance);
 
 /* What is known of the thread with that serial, dead ones included. Returns false, with only the
  * serial filled in, where nothing is known any more. Reads /proc for a live thread's name. */

@@ -1,11 +1,12 @@
 /* The stubs that hooked slots point to: one per table and method, 16 bytes each, in the order of
- * the tables' numbers. A stub puts its table's number where the third argument goes (no method that
- * is hooked has one) and jumps to the thunk of its method in events.c. Nothing is pushed, so the
- * thunk's return address is the program's. */
+ * the tables' numbers. A stub puts its table's number where the first argument goes that its method
+ * does not have, and jumps to the thunk of its method in events.c. Nothing is pushed, so the
+ * thunk's return address is the program's. The enter thunk is told the program's rbp as well, which
+ * the frame of its caller may be found by. */
 
 	.set TABLES, 512 /* SS_TABLES_MAX */
 
-	.macro stubs name
+	.macro stubs name, argument=edx, with_rbp=0
 	.p2align 4
 	.hidden ss_stubs_\name
 	.globl ss_stubs_\name
@@ -15,7 +16,10 @@ ss_stubs_\name:
 	.set number, 0
 	.rept TABLES
 	.p2align 4
-	mov $number, %edx
+	mov $number, %\argument
+	.if \with_rbp
+	mov %rbp, %rcx
+	.endif
 	jmp ss_thunk_\name
 	.set number, number + 1
 	.endr
@@ -25,10 +29,12 @@ ss_stubs_\name:
 
 	.text
 	stubs drop
-	stubs enter
+	stubs enter, with_rbp=1
 	stubs exit
+	stubs clone_span
 	stubs try_close
 	stubs drop_span
+	stubs record, argument=ecx
 	stubs new_span
 
 	.section .note.GNU-stack, "", @progbits

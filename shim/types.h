@@ -67,8 +67,10 @@ enum ss_method {
     SS_METHOD_DROP,
     SS_METHOD_ENTER,
     SS_METHOD_EXIT,
+    SS_METHOD_CLONE_SPAN,
     SS_METHOD_TRY_CLOSE,
     SS_METHOD_DROP_SPAN,
+    SS_METHOD_RECORD,
     SS_METHOD_NEW_SPAN,
     SS_METHOD_COUNT
 };
@@ -179,7 +181,9 @@ enum { SS_PLACES = 8, SS_FULL_STACKS = 16 };
 struct ss_place {
     _Atomic uintptr_t address; /* 0: free */
     _Atomic uint32_t taken;
-    _Atomic uint32_t typical; /* the stack to show once taken is at its end; an id of stacks.c */
+    _Atomic uint32_t typical;   /* the stack to show once taken is at its end; an id of stacks.c */
+    _Atomic uint64_t holding;   /* enters: which function holds the guards (activations.c) */
+    _Atomic uintptr_t function; /* with a direct holder: its start */
 };
 
 /* One call site: copies of what its Metadata says. Never freed. */
@@ -223,6 +227,37 @@ static inline void ss_moment_store(struct ss_moment *to, const struct ss_moment 
 /* Set in ss_moment.stack where the stack is one taken earlier at the same place. */
 #define SS_STACK_TYPICAL 0x80000000u
 
+/* A function's frame as it was at an enter. The frame is dead once its CFA is not above the stack
+ * pointer, or once another return address is below the CFA. */
+struct ss_activation {
+    uintptr_t function; /* start of its FDE, 0: not known */
+    uintptr_t cfa;
+    uintptr_t return_address; /* the word at cfa - 8 */
+};
+
+enum { SS_CHAIN = 8 };
+
+/* An enter that is looked at more closely: the innermost activations of its stack, and what became
+ * of them. Type-stable, its owner's alone to change; others may read it while it changes. Frames
+ * die from the inside outwards, so a count says which are dead. */
+struct ss_watch {
+    struct ss_watch *next_free;
+    _Atomic uint64_t span_serial;
+    uint32_t count;
+    bool learning;  /* the place does not know its holder yet: the exit tells */
+    bool suspected; /* was written as a suspicion */
+    int holder;     /* index of the frame that holds the guard as names tell, -1: not asked yet */
+    uint32_t dead_at_park;            /* so many of the innermost were found dead at a park */
+    uint32_t dead_at_event;           /* or at an enter or creation */
+    uint32_t walks;                   /* of the stack at events, so far */
+    struct ss_moment parked;          /* the first park that found any dead */
+    uint64_t parked_at[SS_CHAIN];     /* by frame: the first park that found it dead */
+    uint32_t parks[SS_CHAIN];         /* that found it dead */
+    uint32_t made[SS_CHAIN];          /* spans made on the thread while it was dead */
+    uint32_t entered_under[SS_CHAIN]; /* and entered */
+    struct ss_activation frames[SS_CHAIN];
+};
+
 /* What a span's fields were at its creation, rendered as the members of a JSON object; only with
  * fields=values (values.c). Type-stable. */
 enum { SS_VALUES_SIZE = 480 };
@@ -246,6 +281,9 @@ struct ss_span {
     uint32_t created_number;       /* ss_thread.made then */
     _Atomic uint32_t last_entered; /* serial of the thread that entered it last */
     _Atomic bool reported;
+    _Atomic bool foreign;    /* what is reported is another's breach, which closes this */
+    _Atomic int32_t handles; /* clones made less closes asked for, from outside */
+    _Atomic uint64_t fingerprint, group; /* of the report, once there is one */
     struct ss_span *next_free;
 };
 
@@ -257,7 +295,17 @@ struct ss_entry {
     _Atomic uint64_t instance_serial; /* the entry is void once the instance is another */
     struct ss_instance *instance;
     struct ss_span *span;
-    struct ss_moment entered; /* by ss_moment_store and ss_moment_load */
+    struct ss_moment entered;    /* by ss_moment_store and ss_moment_load */
+    uint32_t number;             /* ss_thread.entered then */
+    struct ss_activation holder; /* of the guard; function 0: not known */
+    struct ss_watch *watch;      /* NULL: nothing but the holder is known */
+};
+
+/* A span that a subscriber still takes for entered on a thread that no longer has it open. */
+struct ss_ghost {
+    uint64_t span_serial, id, instance_serial; /* span_serial 0: none */
+    struct ss_instance *instance;
+    uint32_t number; /* ss_thread.entered when the span strayed */
 };
 
 /* What the thread is in the middle of: a thunk that is a frame of its own while the original runs.
@@ -278,7 +326,8 @@ struct ss_mark {
     struct ss_moment entered; /* exit: of the entry that it removed */
 };
 
-enum { SS_CACHED_SPANS = 8, SS_CACHED_INSTANCES = 4, SS_MARKS = 8, SS_FIRST_ENTRIES = 8 };
+enum { SS_CACHED_SPANS = 8, SS_CACHED_INSTANCES = 4, SS_MARKS = 8, SS_FIRST_ENTRIES = 4 };
+enum { SS_GHOSTS = 8, SS_FRAMES_PARKED = 128 };
 enum { SS_THREAD_NAME = 16, SS_NAME_MAX = 64 };
 
 /* What is known of a thread beyond its life. */
@@ -309,7 +358,9 @@ struct ss_thread {
     _Atomic bool attention; /* another thread left something to do: claims, an ended instance */
     bool tainted;           /* lost events: not judged until its span stack is empty */
     bool ending;            /* its start routine has returned: TLS destructors run */
+    bool event_loop;        /* it has waited for events */
     _Atomic uint32_t depth;
+    _Atomic uint32_t moves; /* odd while entries move down */
     uint32_t capacity;
     struct ss_entry *_Atomic entries;
     uint32_t serial;
@@ -335,9 +386,14 @@ struct ss_thread {
     } last_new; /* the new_span that returned last */
 
     _Atomic bool live;
-    uintptr_t stack_low, stack_high;
+    uintptr_t stack_low, stack_high; /* of the mapping that its stack was last seen in */
+    uint32_t stack_reads;            /* how often it was looked for to check activations */
+    struct ss_watch *free_watches;
+    struct ss_frame *frames; /* SS_FRAMES_PARKED of them, NULL before the first walk */
+    struct ss_ghost *ghosts; /* SS_GHOSTS of them; NULL: never had one */
     struct ss_claim *claims; /* under ss_threads_lock */
     struct ss_lookup *lookup;
+    struct ss_history *history;     /* history.c's; NULL without */
     struct ss_values *shown_values; /* the copy that a violation of this thread's shows */
     struct ss_thread_facts facts;
     _Atomic uint64_t unjudged[SS_UNJUDGED_COUNT];
@@ -349,23 +405,50 @@ struct ss_thread {
 
 /* ---- judgement ------------------------------------------------------------------------------- */
 
-/* One breach, as gathered by rules.c and written by log.c. Moments with thread 0 do not apply. */
+/* How a closed span was used. */
+enum ss_use { SS_USE_NONE, SS_USE_ENTER, SS_USE_RECORD, SS_USE_PARENT, SS_USE_LOOKUP };
+
+/* One breach or suspicion, as gathered by rules.c and written by log.c. Moments with thread 0 do
+ * not apply. */
 struct ss_violation {
     enum ss_rule rule;
     enum ss_severity severity;
+    bool suspicion; /* it may still turn out well */
     uint64_t fingerprint, group;
     uint64_t count;
     uint64_t time;
     struct ss_site *site;
     const struct ss_values *values;
-    uint64_t span_serial, span_id;
+    uint64_t span_serial, span_id; /* 0: about no span (a look-up outside all of them) */
     struct ss_instance *owner;
     struct ss_instance *called;
     bool has_called;     /* the rule tells of one; called NULL: the no-op subscriber */
     uint64_t closing_id; /* 0: not about a close */
     bool closing_parent;
     struct ss_moment created, entered, exited, closed;
+    struct ss_moment parked; /* the first park that found the entering activation gone */
+    struct ss_moment used;   /* with use */
+    enum ss_use use;
+    bool has_parks; /* the rule tells of parks: the next four are known */
+    bool thread_changed;
+    uint32_t parks;
+    uint64_t parked_ns, spans_under;
+    const struct ss_site *made;  /* of the span that named this one as its parent, or NULL */
+    const struct ss_site *above; /* of the innermost open span, or NULL; its serial: */
+    uint64_t above_serial;
     const struct ss_lookup *lookup;
+};
+
+/* What came of a breach. */
+struct ss_consequence {
+    enum ss_consequence_kind kind;
+    uint64_t of, group; /* fingerprint and group of the breach */
+    uint64_t count;
+    struct ss_site *site; /* of the span that strayed */
+    uint64_t span_serial, span_id;
+    struct ss_instance *owner;
+    struct ss_moment at;
+    const struct ss_site *made; /* of the span that got it as its parent, or NULL */
 };
 
 #endif

@@ -5,9 +5,11 @@
  * none of the program's code runs. Display and Debug values would: they are left alone. The
  * visitor's methods are called by Rust code: they take no lock, and nothing in them can fail.
  *
- * ss_values_capture is called by events.c in the new_span thunk, where the Attributes still live;
- * ss_values_free by the span table, under the lock of a shard. The lock here guards the free blocks
- * and is held for a few instructions, nothing else is taken inside it. */
+ * ss_values_capture is called by events.c in the new_span thunk, where the Attributes still live,
+ * and ss_values_record in that of record; ss_values_free by the span table, under the lock of a
+ * shard. A live span's block never changes: what is recorded later comes with a new one. The lock
+ * here guards the free blocks, so that under it no block that a span still has is used again; it is
+ * held while some hundred bytes are copied, and nothing else is taken inside it. */
 #include "values.h"
 
 #include <stdatomic.h>
@@ -92,7 +94,7 @@ static bool readable(const struct stack *stack, uintptr_t address, size_t count)
 /* `&mut dyn Visit` is this and the table below. Where the value does not fit, or is none of ours,
  * nothing is said of it. */
 struct visitor {
-    struct ss_line line;
+    struct ss_line *line;
     const struct stack *stack;
     bool visited; /* by the value that is asked now */
 };
@@ -103,7 +105,7 @@ static struct ss_line *line_of(struct visitor *visitor)
     if (visitor->visited)
         return NULL;
     visitor->visited = true;
-    return &visitor->line;
+    return visitor->line;
 }
 
 static void visit_f64(struct visitor *visitor, const void *field, double value)
@@ -334,58 +336,212 @@ static size_t least_length(struct ss_values *values, const struct ss_site *site)
     return line.full ? SIZE_MAX : line.used;
 }
 
-/* A value gets the room that the nulls of all later fields leave it. */
-static bool render(struct ss_values *values, const struct ss_site *site, const uintptr_t *fields,
-                   const struct value_set *set, const struct stack *stack)
+/* Writes the value of the index-th field, or nothing. */
+typedef void put_value_fn(struct ss_line *line, uint32_t index, void *source);
+
+/* Writes all members. A value gets the room that the nulls of all later fields leave it; where it
+ * writes nothing or does not fit, it is null. */
+static bool render(struct ss_values *values, const struct ss_site *site, put_value_fn *put_value,
+                   void *source)
 {
-    struct visitor visitor = {{.data = values->text, .size = sizeof values->text}, stack, false};
-    struct ss_line *line = &visitor.line;
+    struct ss_line line = {.data = values->text, .size = sizeof values->text};
     size_t later = least_length(values, site);
     if (later == SIZE_MAX)
         return false;
     for (uint32_t i = 0; i < site->field_count; i++) {
         if (!site->fields[i])
             continue;
-        size_t before = line->used;
-        put_key(line, site->fields[i]);
-        size_t start = line->used;
+        size_t before = line.used;
+        put_key(&line, site->fields[i]);
+        size_t start = line.used;
         later -= start - before + NULL_LENGTH;
 
-        const uintptr_t *value = value_of(stack, set, fields, i);
-        line->size = sizeof values->text - later;
-        visitor.visited = false;
-        if (value)
-            record(value, &visitor);
-        if (line->full)
-            line->used = start;
-        line->full = false;
-        if (line->used == start)
-            ss_put(line, "null", NULL_LENGTH);
-        line->size = sizeof values->text;
+        line.size = sizeof values->text - later;
+        put_value(&line, i, source);
+        if (line.full)
+            line.used = start;
+        line.full = false;
+        if (line.used == start)
+            ss_put(&line, "null", NULL_LENGTH);
+        line.size = sizeof values->text;
     }
-    values->used = (uint32_t)line->used;
+    values->used = (uint32_t)line.used;
     return true;
+}
+
+/* ---- at the creation, and later -------------------------------------------------------------- */
+
+/* A ValueSet, and which of the fields said something of themselves when they were asked. */
+struct asked {
+    struct stack stack;
+    struct value_set set;
+    const uintptr_t *fields;
+    uint64_t said[SS_FIELDS_MAX / 64];
+};
+
+static void put_asked(struct ss_line *line, uint32_t index, void *source)
+{
+    struct asked *asked = source;
+    const uintptr_t *value = value_of(&asked->stack, &asked->set, asked->fields, index);
+    struct visitor visitor = {line, &asked->stack, false};
+    if (value)
+        record(value, &visitor);
+    if (visitor.visited)
+        asked->said[index / 64] |= (uint64_t)1 << index % 64;
+}
+
+static bool begin(struct asked *asked, struct ss_thread *thread)
+{
+    memset(asked, 0, sizeof *asked);
+    return ss_thread_stack(thread, (uintptr_t)__builtin_frame_address(0), &asked->stack.low,
+                           &asked->stack.high);
+}
+
+/* The values of the ValueSet at address; NULL where it cannot be read. */
+static struct ss_values *ask(struct asked *asked, uintptr_t address, uintptr_t fields,
+                             const struct ss_site *site)
+{
+    if (!read_value_set(&asked->stack, address, fields, site->field_count, &asked->set))
+        return NULL;
+    asked->fields = (const uintptr_t *)fields;
+    struct ss_values *values = take();
+    if (values && !render(values, site, put_asked, asked)) {
+        ss_values_free(values);
+        values = NULL;
+    }
+    return values;
+}
+
+/* The FieldSet of a site's Metadata; 0 where its fields are not to be had. Tables of SS_LAYOUT_14
+ * have visitors with fewer methods, and which is not known. */
+static uintptr_t fields_of(const struct ss_table *table, uintptr_t metadata,
+                           const struct ss_site *site)
+{
+    struct ss_metadata read;
+    return table->layout != SS_LAYOUT_14 && ss_callsite_decode(metadata, &read) &&
+                   read.field_count == site->field_count
+               ? read.fields
+               : 0;
 }
 
 struct ss_values *ss_values_capture(struct ss_thread *thread, const struct ss_table *table,
                                     const struct ss_attributes *attributes,
                                     const struct ss_site *site)
 {
-    struct ss_metadata metadata;
-    struct value_set set;
-    struct stack stack;
-    /* Its visitors have fewer methods, and which is not known. */
-    if (table->layout == SS_LAYOUT_14)
-        return NULL;
-    if (!attributes->values || !ss_callsite_decode(attributes->metadata, &metadata) ||
-        metadata.field_count != site->field_count ||
-        !ss_thread_stack(thread, (uintptr_t)__builtin_frame_address(0), &stack.low, &stack.high) ||
-        !read_value_set(&stack, attributes->values, metadata.fields, site->field_count, &set))
-        return NULL;
-    struct ss_values *values = take();
-    if (values && !render(values, site, (const uintptr_t *)metadata.fields, &set, &stack)) {
-        ss_values_free(values);
-        values = NULL;
+    struct asked asked;
+    uintptr_t fields = attributes->values ? fields_of(table, attributes->metadata, site) : 0;
+    return fields && begin(&asked, thread) ? ask(&asked, attributes->values, fields, site) : NULL;
+}
+
+/* Members as they were rendered, read in their order. */
+struct members {
+    const char *at, *end;
+};
+
+static void pass_string(struct members *members)
+{
+    for (members->at++; members->at < members->end && *members->at != '"'; members->at++)
+        members->at += *members->at == '\\';
+    members->at++;
+}
+
+/* The next member's value; empty behind the last. */
+static struct ss_text next_value(struct members *members)
+{
+    if (members->at >= members->end)
+        return (struct ss_text){NULL, 0};
+    members->at += *members->at == ',';
+    pass_string(members);
+    const char *start = ++members->at; /* behind the colon */
+    if (*start == '"')
+        pass_string(members);
+    else
+        while (members->at < members->end && *members->at != ',')
+            members->at++;
+    return (struct ss_text){start, (uint32_t)(members->at - start)};
+}
+
+/* What a span had, and what was recorded since. */
+struct merged {
+    struct members before, since;
+    const uint64_t *said;
+};
+
+static void put_merged(struct ss_line *line, uint32_t index, void *source)
+{
+    struct merged *merged = source;
+    struct ss_text before = next_value(&merged->before), since = next_value(&merged->since);
+    bool replaced = merged->said[index / 64] >> index % 64 & 1;
+    struct ss_text value = replaced ? since : before;
+    ss_put(line, value.data, value.length);
+}
+
+static struct members members_of(const struct ss_values *values)
+{
+    return (struct members){values->text, values->text + values->used};
+}
+
+static bool is_still(const struct ss_span *span, uint64_t serial)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&span->serial, memory_order_acquire) == serial;
+}
+
+/* Gives the span what it had with what was recorded on top of it, in the block fresh. Returns the
+ * block that is not needed any more. Under the lock: no block that a span has is used again
+ * meanwhile, and only the span's end, which does not take the lock, can come between. */
+static struct ss_values *merge(struct ss_span *span, uint64_t span_serial,
+                               const struct ss_site *site, const struct ss_values *recorded,
+                               const uint64_t *said, struct ss_values *fresh)
+{
+    struct ss_values *before = __atomic_load_n(&span->values, __ATOMIC_ACQUIRE);
+    if (!before || !is_still(span, span_serial))
+        return fresh;
+    struct merged merged = {members_of(before), members_of(recorded), said};
+    struct ss_values *expected = before;
+    bool given = render(fresh, site, put_merged, &merged) &&
+                 __atomic_compare_exchange_n(&span->values, &expected, fresh, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return given ? before : fresh;
+}
+
+void ss_values_record(struct ss_thread *thread, const struct ss_table *table, struct ss_span *span,
+                      uint64_t span_serial, const void *record)
+{
+    const struct ss_site *site = span->site;
+    struct asked asked;
+    if (!is_still(span, span_serial) || !site || site->provider != SS_PROVIDER_RUST ||
+        !begin(&asked, thread) || !readable(&asked.stack, (uintptr_t)record, 1))
+        return;
+    /* A Record is one word: the address of its ValueSet (read in every tag up to 0.1.36).
+     */
+    uintptr_t set = *(const uintptr_t *)record, fields = fields_of(table, site->key, site);
+    struct ss_values *recorded = fields ? ask(&asked, set, fields, site) : NULL;
+    struct ss_values *spare = recorded ? take() : NULL;
+    if (spare && ss_lock(&ss_values_lock)) {
+        spare = merge(span, span_serial, site, recorded, asked.said, spare);
+        ss_unlock(&ss_values_lock);
     }
-    return values;
+    if (spare)
+        ss_values_free(spare);
+    if (recorded)
+        ss_values_free(recorded);
+}
+
+bool ss_values_copy(const struct ss_span *span, uint64_t span_serial, struct ss_values *out)
+{
+    if (!ss_lock(&ss_values_lock))
+        return false;
+    const struct ss_values *values = __atomic_load_n(&span->values, __ATOMIC_ACQUIRE);
+    if (values)
+        memcpy(out, values, sizeof *out);
+    ss_unlock(&ss_values_lock);
+    return values && is_still(span, span_serial);
+}
+
+void ss_values_drop(struct ss_span *span)
+{
+    struct ss_values *values = __atomic_exchange_n(&span->values, NULL, __ATOMIC_ACQ_REL);
+    if (values)
+        ss_values_free(values);
 }

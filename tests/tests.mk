@@ -13,7 +13,7 @@ test-programs: c-programs unit-tests
 c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
 	$(wildcard tests/programs/c/*.c)))
 c_variants = $(tests)/c/fork_handlers $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
-	$(tests)/c/plain_hello_musl $(addprefix $(tests)/c/page_layouts_,writable constant executable)
+	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
 
@@ -40,8 +40,8 @@ layout_executable = -fno-pie -no-pie -Wl,-z,noseparate-code
 $(tests)/c/page_layouts_%: tests/programs/c/page_layouts.c | $(tests)/c
 	$(CC) -g -O1 $(tests_cflags) $(layout_$*) -o $@ $< -pthread
 
-# Where there is no musl, the program is not built and its tests are skipped.
-$(tests)/c/plain_hello_musl: tests/programs/c/plain_hello.c | $(tests)/c
+# Where there is no musl, these programs are not built and their tests are skipped.
+$(tests)/c/%_musl: tests/programs/c/%.c | $(tests)/c
 	! command -v musl-gcc >/dev/null || musl-gcc -g -O1 -o $@ $<
 
 $(tests)/c/%.so: tests/programs/c/%.cpp | $(tests)/c
@@ -58,17 +58,26 @@ unit_modules = $(addprefix shim/,modules.c module_image.c maps.c discover.c elf_
 	callsites.c arena.c)
 unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
+unit_values_tsan = $(unit_values)
+unit_flags_values_tsan = $(unit_flags_values) -fsanitize=thread -Wno-tsan
+unit_history = $(addprefix shim/,history.c records.c output.c options.c)
+unit_flags_history = -ljansson -fno-strict-aliasing
 unit_cfi = shim/cfi.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
-unit_state = $(wildcard shim/*.c) shim/thunks.S
+unit_names = $(unit_modules) shim/names.c
+unit_flags_names = -fsanitize=address
+unit_parks = shim/parks.c shim/parks.S
+unit_state = $(wildcard shim/*.c shim/*.S)
 unit_flags_state = -fno-strict-aliasing -ftls-model=initial-exec
 unit_state_tsan = $(unit_state)
 unit_flags_state_tsan = $(unit_flags_state) -fsanitize=thread -Wno-tsan
 
 unit_tools_names = $(addprefix tools/,demangle.c text.c)
 unit_flags_tools_names = -liberty
-unit_tools_report = $(addprefix tools/,model.c log_read.c symbolize.c demangle.c frames.c defects.c text.c)
+unit_tools_report = $(addprefix tools/,model.c log_read.c log_records.c log_values.c symbolize.c demangle.c frames.c defects.c text.c)
 unit_flags_tools_report = -ldw -lelf -ljansson -liberty
+unit_tools_defects = $(filter-out tools/defects.c,$(unit_tools_report))
+unit_flags_tools_defects = $(unit_flags_tools_report)
 
 unit-tests: $(unit_tests)
 
@@ -76,6 +85,9 @@ unit-tests: $(unit_tests)
 $(unit_tests): $(tests)/unit/test_%: tests/unit/test_%.c $$(unit_$$*) $(wildcard shim/*.h tools/*.h tests/unit/*.h) \
 		| $(tests)/unit
 	$(CC) -g -O1 $(tests_cflags) -D_GNU_SOURCE -Ishim -Itools -Itests/unit -o $@ $< $(filter %.c %.S,$(unit_$*)) $(unit_flags_$*) -pthread
+
+# The test includes the file, for its table.
+$(tests)/unit/test_tools_defects: tools/defects.c
 
 # ---- fuzzing: `make fuzz` runs each target of tests/fuzz for FUZZ_SECONDS; wants clang and its runtime ----
 

@@ -1,149 +1,13 @@
-/* `strayspan explain`: a page for each rule, as rows of a table. */
-#include "report.h"
+/* `strayspan explain`: the rules, and a page on each (explain_pages.c). */
+#include "explain_pages.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "command_line.h"
 #include "commands.h"
+#include "report.h"
 #include "text.h"
-
-struct page {
-    const char *meaning;
-    const char *code;    /* the smallest program that does it */
-    const char *effects; /* in one's traces, by release of tracing-subscriber */
-    const char *fix;
-    const char *legal;
-    const char *links;
-};
-
-static const struct page pages[SS_RULE_COUNT] = {
-    [SS_RULE_WRONG_SUBSCRIBER] =
-        {
-            .meaning = "A span belongs to the subscriber that made it. While that subscriber exits "
-                       "or closes the\n"
-                       "span, the close of the span, or of its parent, is sent to another "
-                       "subscriber, one that never\n"
-                       "made a span of that id. The other one panics, or closes a span of its own "
-                       "that happens to\n"
-                       "have the same id.",
-            .code = "let one = tracing_subscriber::registry();\n"
-                    "let span = with_default(one, || info_span!(\"one\"));   // `one` made it\n"
-                    "let _two = tracing_subscriber::fmt().set_default();  // another default on "
-                    "this thread\n"
-                    "span.in_scope(|| ());                                // exit: the close goes "
-                    "to `two`",
-            .effects =
-                "tracing-subscriber 0.2.14 to 0.3.20: Registry::exit closes through the thread's "
-                "default\n"
-                "  subscriber. Panic `tried to drop a ref to Id(n), but no such span exists!`, or "
-                "silently\n"
-                "  the wrong span ends: its on_close comes too early, and yours never does.\n"
-                "tracing-subscriber 0.3.22 and later: exit closes nothing. Left is the parent of a "
-                "closed\n"
-                "  span, which is still closed through the thread's default subscriber.",
-            .fix = "cargo update -p tracing-subscriber, to 0.3.22 or later.\n"
-                   "Where hyper-util 0.1.8 to 0.1.11 does it (span `resolve`): cargo update -p "
-                   "hyper-util.\n"
-                   "Else keep the span's own subscriber as the default where it is exited and "
-                   "dropped:\n"
-                   "  let dispatch = tracing::dispatcher::get_default(|d| d.clone());\n"
-                   "  spawn_blocking(move || with_default(&dispatch, || span.in_scope(work)))",
-            .legal = "Creating a span on one thread and using it on another; several subscribers "
-                     "in one program;\n"
-                     "one Arc<S> given to set_global_default and to with_subscriber; a layer that "
-                     "traces its own\n"
-                     "export through with_default inside a callback.",
-            .links = "https://github.com/tokio-rs/tracing/issues/1656   "
-                     "https://github.com/tokio-rs/tracing/pull/3331\n"
-                     "https://github.com/hyperium/hyper/issues/3848",
-        },
-    [SS_RULE_LOST_CLOSE] =
-        {
-            .meaning = "While a subscriber exits or closes its span, the close of the span, or of "
-                       "its parent, is sent\n"
-                       "to the thread's default subscriber, and the thread has none. Nobody counts "
-                       "that close: the\n"
-                       "span keeps a reference that nothing will ever drop.",
-            .code =
-                "let _guard = tracing_subscriber::fmt().set_default(); // for this thread alone\n"
-                "let span = info_span!(\"work\");\n"
-                "std::thread::spawn(move || span.in_scope(|| ())).join(); // a thread without a "
-                "default",
-            .effects = "tracing-subscriber 0.2.14 to 0.3.20: on_close never runs for the span. It "
-                       "is missing in what\n"
-                       "  exporters (OpenTelemetry, Chrome traces, fmt with FmtSpan::CLOSE) send, "
-                       "its children hang\n"
-                       "  in the air, and its memory stays.\n"
-                       "tracing-subscriber 0.3.22 and later: only the parent of a span that is "
-                       "dropped there.",
-            .fix =
-                "cargo update -p tracing-subscriber, to 0.3.22 or later; or\n"
-                "install the subscriber for all threads: .init(), set_global_default; or take it "
-                "along:\n"
-                "  future.with_subscriber(dispatch)     dispatcher::with_default(&dispatch, || ..)",
-            .legal = "Closes after exit handlers have begun, and in destructors of thread-locals: "
-                     "there, a lost\n"
-                     "close loses nothing more.",
-            .links = "https://github.com/tokio-rs/tracing/issues/3223   "
-                     "https://github.com/tokio-rs/tracing/pull/3331",
-        },
-    [SS_RULE_FOREIGN_THREAD_EXIT] =
-        {
-            .meaning = "A thread exits a span that it does not have open, while another thread, "
-                       "its home thread, has,\n"
-                       "or had when that thread ended.\n"
-                       "The guard of span.enter() was moved: `Entered` is Send, so a scoped "
-                       "thread, a channel or a\n"
-                       "spawned task takes it, and it compiles.",
-            .code =
-                "let span = info_span!(\"work\");\n"
-                "let guard = span.enter();                              // entered on this thread\n"
-                "std::thread::scope(|s| { s.spawn(move || drop(guard)); }); // exited on that one",
-            .effects =
-                "tracing-subscriber 0.2.14 to 0.3.20: the home thread keeps the span as its "
-                "current one, for\n"
-                "  good: every later span and event there gets it as parent, and it never closes.\n"
-                "tracing-subscriber 0.3.22 and later: the same wrong parents; the span can close "
-                "although it is\n"
-                "  open, and what is then made under it panics (`tried to clone a span that "
-                "already closed`)\n"
-                "  or becomes a root.\n"
-                "fmt with span timings: busy and idle times of the span are wrong.",
-            .fix = "Let the span travel, not its guard; each thread enters it for itself:\n"
-                   "  let span = info_span!(\"work\");\n"
-                   "  thread::spawn({ let span = span.clone(); move || span.in_scope(work) });\n"
-                   "In async code, let the span follow the task:\n"
-                   "  async move { .. }.instrument(span).await     or  #[tracing::instrument]",
-            .legal =
-                "Entering one span on several threads, each with its own guard; creating it here, "
-                "entering,\n"
-                "exiting and dropping it there; `Instrumented` futures that move between workers.",
-            .links = "https://docs.rs/tracing/latest/tracing/struct.Span.html#method.enter (In "
-                     "Asynchronous Code)\n"
-                     "https://github.com/tokio-rs/tracing/issues/3514",
-        },
-    [SS_RULE_EXIT_WITHOUT_ENTER] =
-        {
-            .meaning = "A span is exited that no thread has open: it was exited once more than it "
-                       "was entered. Mostly,\n"
-                       "code that calls the subscriber by hand does that, or annotations. A guard "
-                       "that is dropped after\n"
-                       "its thread has ended is a foreign-thread-exit.",
-            .code = "let span = info_span!(\"work\");\n"
-                    "span.with_subscriber(|(id, dispatch)| dispatch.exit(id)); // never entered",
-            .effects = "tracing-subscriber up to 0.3.20: nothing is popped; layers get an on_exit "
-                       "without on_enter.\n"
-                       "tracing-subscriber 0.3.20 and later: the fmt layer counts enters per span "
-                       "and underflows: a\n"
-                       "  panic in debug builds, wrong busy times in release.",
-            .fix = "Let guards do it: span.enter(), span.in_scope(..), future.instrument(span).\n"
-                   "Where an adapter calls enter and exit by hand, pair them, also on the paths of "
-                   "errors.",
-            .legal = "Any exit of a span whose creation was not seen; it is counted, not judged.",
-            .links = "https://docs.rs/tracing-core/latest/tracing_core/"
-                     "trait.Subscriber.html#tymethod.exit",
-        },
-};
 
 static const struct ss_flag flags[] = {{NULL, NULL, NULL}};
 
@@ -156,36 +20,89 @@ static const struct ss_usage usage = {
     SS_EXIT_UNREADABLE,
 };
 
-/* A rule's title for any span: `a span` instead of `span %s`. */
-static const char *plain_title(int rule)
+/* ---- the list, and the rule that was meant --------------------------------------------------- */
+
+static const char *severity_name(int rule)
 {
-    const char *title = ss_rule_rows[rule].title, *mark = strstr(title, "span %s");
-    return mark ? ss_text("%.*sa span%s", (int)(mark - title), title, mark + strlen("span %s"))
-                : title;
+    static const char *const names[] = SS_SEVERITY_NAMES;
+    return names[ss_rule_rows[rule].severity];
 }
 
 static void print_list(FILE *out)
 {
-    static const char *const severities[] = SS_SEVERITY_NAMES;
     for (int i = 0; i < SS_RULE_COUNT; i++)
-        fprintf(out, "%-20s %-8s %s\n", ss_rule_rows[i].code, severities[ss_rule_rows[i].severity],
-                plain_title(i));
+        fprintf(out, "%-20s %-8s %s\n", ss_rule_rows[i].code, severity_name(i),
+                ss_pages[i]->summary);
 }
+
+/* How many letters to add, drop or change to get from one to the other; codes are short. */
+static size_t distance(const char *from, const char *to)
+{
+    size_t row[64], width = strlen(to);
+    if (width >= sizeof row / sizeof row[0])
+        return SIZE_MAX;
+    for (size_t x = 0; x <= width; x++)
+        row[x] = x;
+    for (size_t y = 1; from[y - 1]; y++) {
+        size_t diagonal = row[0];
+        row[0] = y;
+        for (size_t x = 1; x <= width; x++) {
+            size_t changed = diagonal + (from[y - 1] != to[x - 1]), least;
+            diagonal = row[x];
+            least = row[x - 1] < row[x] ? row[x - 1] + 1 : row[x] + 1;
+            row[x] = changed < least ? changed : least;
+        }
+    }
+    return row[width];
+}
+
+/* The rule that was most likely meant, or -1: one that holds the text, or is a few letters off. */
+static int nearest(const char *code)
+{
+    size_t length = strlen(code), best = length / 3 + 1;
+    int found = -1;
+    for (int i = 0; i < SS_RULE_COUNT; i++) {
+        size_t letters = distance(code, ss_rule_rows[i].code);
+        if (length >= 3 && strstr(ss_rule_rows[i].code, code))
+            letters = 0;
+        if (letters >= best)
+            continue;
+        best = letters;
+        found = i;
+    }
+    return found;
+}
+
+static int unknown(const char *code)
+{
+    int meant = nearest(code);
+    fprintf(stderr, "strayspan: no rule `%s`%s\n", ss_text_clean(code),
+            meant < 0 ? "" : ss_text("; did you mean `%s`?", ss_rule_rows[meant].code));
+    fprintf(stderr, "the rules:\n");
+    print_list(stderr);
+    return SS_EXIT_UNREADABLE;
+}
+
+/* ---- a page ---------------------------------------------------------------------------------- */
 
 static void print_section(const char *heading, const char *text)
 {
     printf("\n%s\n", heading);
     while (*text) {
         size_t length = strcspn(text, "\n");
-        printf("    %.*s\n", (int)length, text);
+        if (length)
+            printf("    %.*s", (int)length, text);
+        putchar('\n');
         text += length + (text[length] == '\n');
     }
 }
 
 static void print_page(int rule)
 {
-    const struct page *page = &pages[rule];
-    printf("%s: %s\n", ss_rule_rows[rule].code, plain_title(rule));
+    const struct ss_page *page = ss_pages[rule];
+    printf("%s: %s\n", ss_rule_rows[rule].code, page->summary);
+    printf("severity: %s%s%s\n", severity_name(rule), page->severity ? "; " : "",
+           page->severity ? page->severity : "");
     print_section("what it means", page->meaning);
     print_section("the smallest code that does it", page->code);
     print_section("what you see in your traces because of it", page->effects);
@@ -204,11 +121,8 @@ int ss_explain(int argc, char **argv)
         print_list(stdout);
     for (int i = index; i < argc; i++) {
         int rule = ss_rule_of(argv[i]);
-        if (rule < 0) {
-            fprintf(stderr, "strayspan: no rule `%s`; the rules are:\n", ss_text_clean(argv[i]));
-            print_list(stderr);
-            return SS_EXIT_UNREADABLE;
-        }
+        if (rule < 0)
+            return unknown(argv[i]);
         if (i > index)
             putchar('\n');
         print_page(rule);

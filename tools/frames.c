@@ -268,12 +268,22 @@ static struct ss_frames frames_of(const struct ss_stack *stack)
     return frames;
 }
 
+static void fill_site(struct ss_site *site)
+{
+    site->frames = frames_of(&site->stack);
+    site->thread_frames = frames_of(&site->thread.stack);
+}
+
 void ss_frames_fill(struct ss_violation *violation)
 {
-    for (int i = 0; i < SS_SITE_COUNT; i++) {
-        struct ss_site *site = &violation->sites[i];
-        site->frames = frames_of(&site->stack);
-        site->thread_frames = frames_of(&site->thread.stack);
+    for (int i = 0; i < SS_SITE_COUNT; i++)
+        fill_site(&violation->sites[i]);
+    for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++)
+        for (struct ss_consequence *at = violation->consequences[kind].first; at; at = at->next)
+            fill_site(&at->at);
+    for (size_t i = 0; i < violation->history.count; i++) {
+        struct ss_event *event = &violation->history.events[i];
+        event->frames = frames_of(&(struct ss_stack){1, &event->site});
     }
 }
 
@@ -322,22 +332,33 @@ static const struct {
     {NAME, "smol-", "smol worker"},
 };
 
+static bool site_shows(const struct ss_site *site, int64_t thread, bool runs, const char *part)
+{
+    return site->present && site->thread.serial == thread &&
+           ss_frames_hold(runs ? &site->frames : &site->thread_frames, part);
+}
+
+/* Whether a site of the thread, of the violation or of what came of it, has that sign. */
+static bool thread_shows(const struct ss_violation *violation, int64_t thread, bool runs,
+                         const char *part)
+{
+    for (int kind = 0; kind < SS_SITE_COUNT; kind++)
+        if (site_shows(&violation->sites[kind], thread, runs, part))
+            return true;
+    for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++)
+        for (const struct ss_consequence *at = violation->consequences[kind].first; at;
+             at = at->next)
+            if (site_shows(&at->at, thread, runs, part))
+                return true;
+    return false;
+}
+
 const char *ss_thread_role(const struct ss_violation *violation, const struct ss_thread *thread)
 {
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        if (roles[i].where == NAME) {
-            if (ss_text_starts(thread->name, roles[i].part))
-                return roles[i].role;
-            continue;
-        }
-        for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
-            const struct ss_site *site = &violation->sites[kind];
-            if (!site->present || site->thread.serial != thread->serial)
-                continue;
-            if (ss_frames_hold(roles[i].where == RUNS ? &site->frames : &site->thread_frames,
-                               roles[i].part))
-                return roles[i].role;
-        }
-    }
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (roles[i].where == NAME
+                ? ss_text_starts(thread->name, roles[i].part)
+                : thread_shows(violation, thread->serial, roles[i].where == RUNS, roles[i].part))
+            return roles[i].role;
     return thread->tid == violation->pid && thread->tid ? "main thread" : NULL;
 }

@@ -10,10 +10,17 @@
 const char *const ss_level_names[SS_LEVELS] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
 
 const char *const ss_site_names[SS_SITE_COUNT] = {
-    [SS_SITE_CREATED] = "created",
-    [SS_SITE_ENTERED] = "entered",
-    [SS_SITE_EXITED] = "exited",
-    [SS_SITE_CLOSED] = "closed",
+    [SS_SITE_CREATED] = "created", [SS_SITE_ENTERED] = "entered", [SS_SITE_PARKED] = "parked",
+    [SS_SITE_EXITED] = "exited",   [SS_SITE_CLOSED] = "closed",   [SS_SITE_USED] = "used",
+};
+
+const char *const ss_event_names[SS_EVENT_COUNT] = {"new",    "enter", "exit", "close",
+                                                    "record", "clone", "park", "lookup"};
+
+const char *const ss_consequence_codes[SS_CONSEQUENCE_COUNT] = {
+#define X(name, code) code,
+    SS_CONSEQUENCES(X)
+#undef X
 };
 
 const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT] = {
@@ -34,6 +41,7 @@ void ss_report_init(struct ss_report *report)
 {
     *report = (struct ss_report){0};
     report->violations_end = &report->violations;
+    report->suspicions_end = &report->suspicions;
     report->problems_end = &report->problems;
 }
 
@@ -62,6 +70,11 @@ bool ss_report_unreadable(const struct ss_report *report)
     return false;
 }
 
+bool ss_report_found(const struct ss_report *report)
+{
+    return report->violations || report->suspicions;
+}
+
 bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process)
 {
     for (const struct ss_process *other = report->processes; other; other = other->next)
@@ -80,5 +93,5 @@ bool ss_report_unfinished(const struct ss_report *report)
 
 bool ss_report_counts_unknown(const struct ss_report *report)
 {
-    return !report->violations && !report->seen.created && ss_report_unfinished(report);
+    return !ss_report_found(report) && !report->seen.created && ss_report_unfinished(report);
 }

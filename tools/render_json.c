@@ -138,25 +138,112 @@ static json_t *fields_value(json_t *fields, bool with_values)
     return names;
 }
 
-static json_t *span_value(const struct ss_violation *violation, bool with_values)
+static json_t *span_value(const struct ss_span *span, bool with_values)
 {
+    if (!span->present)
+        return json_null();
     json_t *object = json_object();
     const char *crate = NULL, *version = NULL;
-    bool known = ss_crate_of_path(violation->span.file, &crate, &version);
-    set(object, "id", text_value(violation->span.id));
-    set(object, "serial", json_integer(violation->span.serial));
-    set(object, "name", text_value(violation->span.name));
-    set(object, "target", text_value(violation->span.target));
-    set(object, "level", text_value(violation->span.level));
-    set(object, "file", text_value(violation->span.file));
-    set(object, "line", number_or_null(violation->span.line, violation->span.line > 0));
-    set(object, "place",
-        text_value(ss_place(violation->span.file, (unsigned)violation->span.line)));
+    bool known = ss_crate_of_path(span->file, &crate, &version);
+    set(object, "id", text_value(span->id));
+    set(object, "serial", json_integer(span->serial));
+    set(object, "name", text_value(span->name));
+    set(object, "target", text_value(span->target));
+    set(object, "level", text_value(span->level));
+    set(object, "file", text_value(span->file));
+    set(object, "line", number_or_null(span->line, span->line > 0));
+    set(object, "place", text_value(ss_place(span->file, (unsigned)span->line)));
     set(object, "crate", text_value(known ? crate : NULL));
     set(object, "version", text_value(known ? version : NULL));
-    set(object, "provider", text_value(violation->span.provider));
-    set(object, "fields", fields_value(violation->span.fields, with_values));
+    set(object, "provider", text_value(span->provider));
+    set(object, "fields", fields_value(span->fields, with_values));
     return object;
+}
+
+static json_t *call_site_value(const struct ss_call_site *site)
+{
+    json_t *object = json_object();
+    set(object, "name", text_value(site->name));
+    if (site->target)
+        set(object, "target", text_value(site->target));
+    set(object, "file", text_value(site->file));
+    set(object, "line", number_or_null(site->line, site->line > 0));
+    set(object, "place", text_value(ss_place(site->file, (unsigned)site->line)));
+    return object;
+}
+
+/* What came of a breach, all of a kind, with each place where it did. */
+static json_t *consequences_value(const struct ss_violation *violation, bool with_values)
+{
+    json_t *list = json_array();
+    for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++) {
+        const struct ss_consequences *all = &violation->consequences[kind];
+        if (!all->count)
+            continue;
+        json_t *object = json_object(), *places = json_array();
+        for (const struct ss_consequence *at = all->first; at; at = at->next) {
+            json_t *place = json_object();
+            set(place, "span", span_value(&at->span, with_values));
+            set(place, "at", site_value(violation, &at->at));
+            if (at->made.present)
+                set(place, "made", call_site_value(&at->made));
+            json_array_append_new(places, place);
+        }
+        set(object, "what", json_string(ss_consequence_codes[kind]));
+        set(object, "count", json_integer((json_int_t)all->count));
+        set(object, "at_least", json_boolean(all->at_least));
+        set(object, "places", places);
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *history_value(const struct ss_violation *violation, bool with_values)
+{
+    json_t *object = json_object(), *events = json_array();
+    for (size_t i = 0; i < violation->history.count; i++) {
+        const struct ss_event *event = &violation->history.events[i];
+        const struct ss_frame *frame = ss_responsible_frame(&event->frames);
+        json_t *item = json_object();
+        set(item, "ns", json_integer(event->ns));
+        set(item, "thread", json_integer(event->thread));
+        set(item, "event", json_string(ss_event_names[event->kind]));
+        set(item, "span", number_or_null(event->span, event->span != 0));
+        set(item, "name", text_value(event->name));
+        set(item, "place", text_value(frame ? ss_frame_place(frame) : NULL));
+        if (event->kind == SS_EVENT_LOOKUP) {
+            set(item, "lookup_ns", number_or_null(event->lookup.ns, event->lookup.ns >= 0));
+            if (with_values) {
+                set(item, "host", text_value(event->lookup.host));
+                set(item, "addresses", json_integer(event->lookup.addresses));
+            }
+        }
+        json_array_append_new(events, item);
+    }
+    set(object, "left_out", json_integer((json_int_t)violation->history.left_out));
+    set(object, "events", events);
+    return object;
+}
+
+/* What only some rules have. */
+static void set_particulars(json_t *object, const struct ss_violation *violation)
+{
+    static const char *const uses[] = {[SS_USE_ENTER] = "enter",
+                                       [SS_USE_RECORD] = "record",
+                                       [SS_USE_PARENT] = "parent",
+                                       [SS_USE_LOOKUP] = "lookup"};
+    if (violation->parks.present) {
+        set(object, "parks", json_integer(violation->parks.count));
+        set(object, "parked_ns", json_integer(violation->parks.ns));
+        set(object, "spans_under", json_integer((json_int_t)violation->parks.spans_under));
+        set(object, "thread_changed", json_boolean(violation->parks.thread_changed));
+    }
+    if (violation->use)
+        set(object, "use", json_string(uses[violation->use]));
+    if (violation->made.present)
+        set(object, "made", call_site_value(&violation->made));
+    if (violation->above.present)
+        set(object, "above", call_site_value(&violation->above));
 }
 
 static json_t *violation_value(const struct ss_violation *violation, bool with_values)
@@ -172,7 +259,7 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     set(object, "program", text_value(violation->program));
     set(object, "pid", json_integer(violation->pid));
     set(object, "time_us", number_or_null(violation->time, violation->time >= 0));
-    set(object, "span", span_value(violation, with_values));
+    set(object, "span", span_value(&violation->span, with_values));
     if (violation->closing.present) {
         json_t *closing = json_object();
         set(closing, "id", text_value(violation->closing.id));
@@ -182,6 +269,7 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     for (int kind = 0; kind < SS_SITE_COUNT; kind++)
         if (violation->sites[kind].present)
             set(object, ss_site_names[kind], site_value(violation, &violation->sites[kind]));
+    set_particulars(object, violation);
     if (violation->lookup.present)
         set(object, "lookup", lookup_value(&violation->lookup, with_values));
     json_t *instances = json_object();
@@ -190,6 +278,9 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     if (violation->called.present)
         set(instances, "called", instance_value(&violation->called));
     set(object, "instances", instances);
+    if (violation->history.count)
+        set(object, "history", history_value(violation, with_values));
+    set(object, "consequences", consequences_value(violation, with_values));
     set(object, "blame", blame_value(&violation->blame));
     return object;
 }
@@ -257,8 +348,8 @@ static json_t *seen_value(const struct ss_report *report)
 static json_t *nothing_value(const struct ss_report *report)
 {
     const char *why = report->nothing_why;
-    if (!why && !report->ran && report->processes && !report->violations && !report->problems &&
-        !report->seen.created && !ss_report_unfinished(report))
+    if (!why && !report->ran && report->processes && !ss_report_found(report) &&
+        !report->problems && !report->seen.created && !ss_report_unfinished(report))
         why = "no span was seen";
     if (!why)
         return json_null();
@@ -270,12 +361,16 @@ static json_t *nothing_value(const struct ss_report *report)
 
 void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style)
 {
-    json_t *document = json_object(), *violations = json_array(), *errors = json_array();
+    json_t *document = json_object(), *violations = json_array(), *suspicions = json_array();
+    json_t *errors = json_array();
     set(document, "v", json_integer(SS_LOG_VERSION));
     set(document, "strayspan", json_string(SS_VERSION));
     for (const struct ss_violation *violation = report->violations; violation;
          violation = violation->next)
         json_array_append_new(violations, violation_value(violation, style->with_values));
+    for (const struct ss_violation *suspicion = report->suspicions; suspicion;
+         suspicion = suspicion->next)
+        json_array_append_new(suspicions, violation_value(suspicion, style->with_values));
     for (const struct ss_problem *problem = report->problems; problem; problem = problem->next) {
         json_t *item = json_object();
         set(item, "file", text_value(problem->file));
@@ -283,6 +378,7 @@ void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_s
         json_array_append_new(errors, item);
     }
     set(document, "violations", violations);
+    set(document, "suspicions", suspicions);
     set(document, "seen", seen_value(report));
     set(document, "errors", errors);
     set(document, "nothing_checked", nothing_value(report));

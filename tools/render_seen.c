@@ -122,9 +122,12 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
 void ss_render_seen(FILE *out, const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
+    const char *found = ss_all_findings_text(report);
     uint64_t processes = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
         processes++;
+    if (found)
+        fprintf(out, SS_BOLD "found:" SS_PLAIN "   %s\n", found);
     if (processes && !seen->created && ss_report_unfinished(report))
         fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s; how many spans, is not known\n",
                 ss_count_text(processes, "process"));

@@ -1,284 +1,27 @@
 /* The report for a person at a terminal, in the shape that rustc's errors have. Whatever comes from
- * a log or a binary goes through clean() before it is printed. Called by report.c. */
-#include "report.h"
+ * a log or a binary is made fit for a terminal before it is printed. Called by report.c. */
+#include "render.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "text.h"
 
-enum { COLUMNS_MAX = 3, EVENTS_MAX = 8, TABLE_WIDTH = 132, STACK_SHOWN = 6 };
+enum { STACK_SHOWN = 6, LINE_COLUMNS = 98 };
 
 static const char *clean(const char *text)
 {
     return ss_text_clean(text);
 }
 
-/* ---- small texts ---- */
-
-static const char *duration(int64_t ns)
-{
-    static const struct {
-        int64_t least;
-        double unit;
-        const char *name;
-    } units[] = {{1000000000, 1e9, "s"}, {1000000, 1e6, "ms"}, {1000, 1e3, "us"}, {0, 1, "ns"}};
-    size_t i = 0;
-    while (ns < units[i].least && units[i].least)
-        i++;
-    double value = (double)ns / units[i].unit;
-    return ss_text(value < 10 && units[i].unit > 1 ? "%.1f %s" : "%.0f %s", value, units[i].name);
-}
-
-static const char *span_name(const struct ss_violation *violation)
-{
-    if (violation->span.name)
-        return ss_text("`%s`", ss_text_clean_to(violation->span.name, 80));
-    return ss_text("<%s>", violation->span.id ? clean(violation->span.id) : "?");
-}
-
-/* The first line's title, `%s` replaced. */
-static const char *title(const struct ss_violation *violation)
-{
-    if (violation->rule < 0)
-        return ss_text("span %s: a rule that this strayspan does not know", span_name(violation));
-    const char *text = ss_rule_rows[violation->rule].title, *mark = strstr(text, "%s");
-    return ss_text("%.*s%s%s", (int)(mark - text), text, span_name(violation), mark + 2);
-}
-
-static const char *function_text(const struct ss_frame *frame)
-{
-    const char *function = ss_short_function(frame->function, frame->name);
-    return function ? ss_text_clean_to(function, 100) : "?";
-}
-
-static const char *place_text(const struct ss_frame *frame)
-{
-    return clean(ss_frame_place(frame));
-}
-
-/* `dns.rs:122`: the end of a place, for the table. */
-static const char *short_place(const char *place)
-{
-    const char *slash = place ? strrchr(place, '/') : NULL;
-    return clean(slash ? slash + 1 : place ? place : "");
-}
-
-/* The call site's place. Its file is relative to where the program was built; a frame at the
- * creation knows the same file by its whole path. */
-static const char *call_site_place(const struct ss_violation *violation)
-{
-    const char *file = violation->span.file;
-    const struct ss_frames *frames = &violation->sites[SS_SITE_CREATED].frames;
-    if (!file)
-        return NULL;
-    const char *tail = ss_text("/%s", file);
-    for (size_t i = 0; *file != '/' && i < frames->count; i++) {
-        if (!ss_text_ends(frames->frames[i].file, tail))
-            continue;
-        file = frames->frames[i].file;
-        break;
-    }
-    return ss_place(file, (unsigned)violation->span.line);
-}
-
-/* ---- threads ---- */
-
-static const char *thread_label(const struct ss_violation *violation,
-                                const struct ss_thread *thread, bool full)
-{
-    const char *role = ss_thread_role(violation, thread);
-    char *text = ss_text("thread %lld", (long long)thread->serial);
-    bool is_main = role && strcmp(role, "main thread") == 0;
-    bool pool = role && ss_text_starts(role, "tokio");
-    if (thread->name && !pool)
-        text = ss_text("%s `%s`", text, ss_text_clean_to(thread->name, 32));
-    if (!full)
-        return text;
-    if (role && !is_main)
-        text = ss_text("%s, %s", text, role);
-    if (thread->tid)
-        text = ss_text("%s, tid %lld", text, (long long)thread->tid);
-    if (thread->created_by)
-        text = ss_text("%s (made by thread %lld)", text, (long long)thread->created_by);
-    return text;
-}
-
-/* ---- the table of what happened ---- */
-
-struct event {
-    int64_t time; /* -1: not known */
-    int64_t thread;
-    const char *text, *place;
-    bool here;
-};
-
-struct story {
-    struct event events[EVENTS_MAX];
-    size_t count;
-    int64_t zero; /* the time of what is wrong */
-};
-
-static void add_event(struct story *story, const struct ss_site *site, int64_t time,
-                      const char *text, const char *place, bool here)
-{
-    if (story->count < EVENTS_MAX)
-        story->events[story->count++] =
-            (struct event){time, site->thread.serial, text, place ? place : "", here};
-}
-
-static const char *site_place(const struct ss_site *site)
-{
-    const struct ss_frame *frame = ss_responsible_frame(&site->frames);
-    return frame ? short_place(ss_frame_place(frame)) : "";
-}
-
-static const char *lookup_text(const struct ss_lookup *lookup)
-{
-    const char *host = lookup->host ? ss_text_clean_to(lookup->host, 60) : NULL;
-    const char *what = host ? ss_text("getaddrinfo(\"%s\")", host) : "getaddrinfo(..)";
-    const char *result = lookup->result == 0
-                             ? ss_text("%lld address%s", (long long)lookup->addresses,
-                                       lookup->addresses == 1 ? "" : "es")
-                         : lookup->error ? ss_text_clean_to(lookup->error, 60)
-                                         : ss_text("error %lld", (long long)lookup->result);
-    return lookup->ns >= 0 ? ss_text("%s: %s, %s", what, result, duration(lookup->ns))
-                           : ss_text("%s: %s", what, result);
-}
-
-/* What happens at the moment of the violation. */
-static const char *last_event_text(const struct ss_violation *violation, bool exits)
-{
-    const char *relation = violation->closing.relation;
-    bool parent = relation && strcmp(relation, "parent") == 0;
-    const char *verb = parent ? "a child of it ends" : exits ? "exits it" : "closes it";
-    const char *whose = parent ? "its close" : "the close";
-    switch (violation->rule) {
-    case SS_RULE_WRONG_SUBSCRIBER:
-        return ss_text("%s; %s goes to #2", verb, whose);
-    case SS_RULE_LOST_CLOSE:
-        return ss_text("%s; %s goes to nobody", verb, whose);
-    default:
-        return verb;
-    }
-}
-
-static void make_story(struct story *story, const struct ss_violation *violation)
-{
-    const struct ss_site *sites = violation->sites;
-    const struct ss_site *created = &sites[SS_SITE_CREATED], *exited = &sites[SS_SITE_EXITED];
-    const struct ss_site *entered = &sites[SS_SITE_ENTERED], *closed = &sites[SS_SITE_CLOSED];
-    const struct ss_site *last = exited->present ? exited : closed;
-    if (created->present) {
-        const char *place = call_site_place(violation);
-        add_event(story, created, created->time, ss_text("creates %s", span_name(violation)),
-                  place ? short_place(place) : site_place(created), false);
-    }
-    if (entered->present)
-        add_event(story, entered, entered->time, "enters it", site_place(entered), false);
-    if (violation->lookup.present && last->present)
-        add_event(story, last, -1, lookup_text(&violation->lookup), "", false);
-    if (last->present)
-        add_event(story, last, last->time, last_event_text(violation, last == exited),
-                  site_place(last), true);
-    story->zero = last->present && last->time >= 0 ? last->time : violation->time;
-}
-
-static const char *relative_time(const struct event *event, int64_t zero)
-{
-    if (event->here)
-        return " 0";
-    if (event->time < 0 || zero < 0 || event->time > zero)
-        return "";
-    return ss_text("-%s", duration((zero - event->time) * 1000));
-}
-
-static const struct ss_thread *thread_of(const struct ss_violation *violation, int64_t serial)
-{
-    for (int kind = 0; kind < SS_SITE_COUNT; kind++)
-        if (violation->sites[kind].present && violation->sites[kind].thread.serial == serial)
-            return &violation->sites[kind].thread;
-    return NULL;
-}
-
-static void print_story(FILE *out, const struct ss_violation *violation)
-{
-    struct story story = {.count = 0};
-    make_story(&story, violation);
-    if (story.count == 0)
-        return;
-
-    /* One column for each thread, in order of appearance. */
-    int64_t serials[SS_SITE_COUNT] = {0};
-    size_t columns = 0, widths[SS_SITE_COUNT] = {0}, text_widths[SS_SITE_COUNT] = {0};
-    for (size_t i = 0; i < story.count; i++) {
-        size_t column = 0;
-        while (column < columns && serials[column] != story.events[i].thread)
-            column++;
-        if (column == columns)
-            serials[columns++] = story.events[i].thread;
-        size_t width = ss_text_width(story.events[i].text);
-        if (*story.events[i].place && width > text_widths[column])
-            text_widths[column] = width;
-    }
-    const char *labels[SS_SITE_COUNT];
-    size_t total = 15;
-    for (size_t column = 0; column < columns; column++) {
-        labels[column] = thread_label(violation, thread_of(violation, serials[column]), true);
-        widths[column] = ss_text_width(labels[column]);
-        for (size_t i = 0; i < story.count; i++) {
-            const struct event *event = &story.events[i];
-            if (event->thread != serials[column])
-                continue;
-            size_t width = *event->place ? text_widths[column] + 3 + ss_text_width(event->place)
-                                         : ss_text_width(event->text);
-            if (width > widths[column])
-                widths[column] = width;
-        }
-        total += widths[column] + 3;
-    }
-    bool side_by_side = columns <= COLUMNS_MAX && total <= TABLE_WIDTH;
-
-    fprintf(out, "\n    %-10s", "time");
-    for (size_t column = 0; column < columns; column++) {
-        if (!side_by_side)
-            fprintf(out,
-                    column ? "               " SS_BOLD "%s" SS_PLAIN "\n"
-                           : " " SS_BOLD "%s" SS_PLAIN "\n",
-                    labels[column]);
-        else
-            fprintf(out, " " SS_BOLD "%s" SS_PLAIN "%*s", labels[column],
-                    column + 1 < columns ? (int)(widths[column] - ss_text_width(labels[column]) + 2)
-                                         : 0,
-                    "");
-    }
-    if (side_by_side)
-        putc('\n', out);
-    for (size_t i = 0; i < story.count; i++) {
-        const struct event *event = &story.events[i];
-        size_t column = 0, indent = 1;
-        for (; serials[column] != event->thread; column++)
-            indent += side_by_side ? widths[column] + 3 : 0;
-        fprintf(out, "    %-10s%*s", relative_time(event, story.zero), (int)indent, "");
-        if (!side_by_side && columns > 1)
-            fprintf(out, "thread %lld: ", (long long)event->thread);
-        fputs(event->text, out);
-        if (*event->place)
-            fprintf(out, "%*s%s", (int)(text_widths[column] - ss_text_width(event->text) + 3), "",
-                    event->place);
-        fputs(event->here ? SS_RED "  <-- here" SS_PLAIN "\n" : "\n", out);
-    }
-}
-
 /* ---- stacks ---- */
 
 static void print_frame(FILE *out, const struct ss_frame *frame, size_t width)
 {
-    const char *place = place_text(frame);
+    const char *place = ss_place_text(frame);
     fprintf(out, "        %s%*s  %s\n", place,
             (int)(width > ss_text_width(place) ? width - ss_text_width(place) : 0), "",
-            function_text(frame));
+            ss_function_text(frame));
 }
 
 /* The own frames of a stack, or where there are none those of dependencies; all of them on demand.
@@ -297,7 +40,7 @@ static void print_stack(FILE *out, const char *heading, const struct ss_frames *
     size_t shown = 0, width = 0, limit = all ? frames->count : STACK_SHOWN;
     for (size_t i = 0; i < frames->count; i++) {
         size_t place = kinds & SS_KIND(frames->frames[i].kind)
-                           ? ss_text_width(place_text(&frames->frames[i]))
+                           ? ss_text_width(ss_place_text(&frames->frames[i]))
                            : 0;
         width = place > width && place < 80 ? place : width;
     }
@@ -319,10 +62,7 @@ static void print_stack(FILE *out, const char *heading, const struct ss_frames *
 
 static void print_stacks(FILE *out, const struct ss_violation *violation, bool all)
 {
-    static const char *const verbs[SS_SITE_COUNT] = {"created", "entered", "exited", "closed"};
-    bool own_stacks = violation->rule == SS_RULE_FOREIGN_THREAD_EXIT ||
-                      violation->rule == SS_RULE_EXIT_WITHOUT_ENTER;
-    if (!all && !own_stacks)
+    if (!all && !ss_wants_stacks(violation))
         return;
     putc('\n', out);
     for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
@@ -330,13 +70,29 @@ static void print_stacks(FILE *out, const struct ss_violation *violation, bool a
         if (!site->present ||
             (!all && kind == SS_SITE_CREATED && violation->sites[SS_SITE_ENTERED].present))
             continue;
-        print_stack(
-            out, ss_text("%s on %s by", verbs[kind], thread_label(violation, &site->thread, false)),
-            &site->frames, site->typical, all);
+        const char *what = kind == SS_SITE_USED && ss_arrow_site(violation) == SS_SITE_USED
+                               ? ss_arrow_note(violation)
+                               : ss_text("%s on %s", ss_site_names[kind],
+                                         ss_thread_text(violation, &site->thread, false));
+        print_stack(out, ss_text("%s by", what), &site->frames, site->typical, all);
     }
 }
 
 /* ---- one violation ---- */
+
+/* The first line's title, `%s` replaced; what is about no span says nothing of one. */
+static const char *title(const struct ss_violation *violation)
+{
+    static const char in_span[] = " (in span %s)";
+    const char *name = ss_span_text(&violation->span);
+    if (violation->rule < 0)
+        return ss_text("span %s: a rule that this strayspan does not know", name);
+    const char *text = ss_rule_rows[violation->rule].title, *mark = strstr(text, "%s");
+    const char *aside = strstr(text, in_span);
+    if (!violation->span.present && aside)
+        return ss_text("%.*s%s", (int)(aside - text), text, aside + strlen(in_span));
+    return ss_text("%.*s%s%s", (int)(mark - text), text, name, mark + 2);
+}
 
 /* Where a thread was made, by the reader's own code, unless that was just said. */
 static void print_thread_origins(FILE *out, const struct ss_violation *violation,
@@ -356,25 +112,11 @@ static void print_thread_origins(FILE *out, const struct ss_violation *violation
         if (!own || (said && strcmp(ss_frame_place(own), ss_frame_place(said)) == 0))
             continue;
         fprintf(out, "   = thread %lld was made at %s  %s", (long long)site->thread.serial,
-                place_text(own), function_text(own));
+                ss_place_text(own), ss_function_text(own));
         if (site->thread.span)
             fprintf(out, ", inside span `%s`", clean(site->thread.span));
         putc('\n', out);
     }
-}
-
-/* The frame that the arrow under the title points at, and the site it belongs to. */
-static const struct ss_frame *main_frame(const struct ss_violation *violation,
-                                         const struct ss_site **site)
-{
-    static const enum ss_site_kind order[SS_RULE_COUNT] = {
-        [SS_RULE_WRONG_SUBSCRIBER] = SS_SITE_CREATED,
-        [SS_RULE_LOST_CLOSE] = SS_SITE_CREATED,
-        [SS_RULE_FOREIGN_THREAD_EXIT] = SS_SITE_ENTERED,
-        [SS_RULE_EXIT_WITHOUT_ENTER] = SS_SITE_EXITED,
-    };
-    *site = &violation->sites[violation->rule < 0 ? SS_SITE_CREATED : order[violation->rule]];
-    return ss_responsible_frame(&(*site)->frames);
 }
 
 /* What to put a caret under, by what happens at the site. */
@@ -384,12 +126,15 @@ static const char *const *source_words(enum ss_site_kind kind)
                                         "error_span!", "span!",       "strayspan_new", NULL};
     static const char *const enters[] = {".enter()", ".entered()", ".in_scope(", "strayspan_enter",
                                          NULL};
-    static const char *const exits[] = {".exit(", ".in_scope(", "strayspan_exit", NULL};
-    static const char *const closes[] = {"strayspan_close", NULL};
-    static const char *const *const words[SS_SITE_COUNT] = {[SS_SITE_CREATED] = spans,
-                                                            [SS_SITE_ENTERED] = enters,
-                                                            [SS_SITE_EXITED] = exits,
-                                                            [SS_SITE_CLOSED] = closes};
+    static const char *const exits[] = {".exit(", ".in_scope(", "drop(", "strayspan_exit", NULL};
+    static const char *const closes[] = {"drop(", ".try_close(", "strayspan_close", NULL};
+    static const char *const uses[] = {".enter()",     ".entered()",      ".in_scope(",
+                                       ".record(",     "parent:",         "to_socket_addrs()",
+                                       "getaddrinfo(", "strayspan_enter", NULL};
+    static const char *const none[] = {NULL};
+    static const char *const *const words[SS_SITE_COUNT] = {
+        [SS_SITE_CREATED] = spans, [SS_SITE_ENTERED] = enters, [SS_SITE_EXITED] = exits,
+        [SS_SITE_PARKED] = none,   [SS_SITE_CLOSED] = closes,  [SS_SITE_USED] = uses};
     return words[kind];
 }
 
@@ -408,24 +153,26 @@ static const struct ss_frame *own_caller(const struct ss_frames *frames,
 
 static void print_where(FILE *out, const struct ss_violation *violation)
 {
-    const struct ss_site *site;
-    const struct ss_frame *frame = main_frame(violation, &site);
+    enum ss_site_kind kind = ss_arrow_site(violation);
+    const struct ss_site *site = &violation->sites[kind];
+    const struct ss_frame *frame = ss_responsible_frame(&site->frames);
     const struct ss_site *created = &violation->sites[SS_SITE_CREATED];
-    const char *call_site = call_site_place(violation);
+    const char *call_site = ss_span_place(violation);
     bool own = frame && frame->kind == SS_FRAME_OWN && frame->file;
-    const char *place = frame ? ss_frame_place(frame) : call_site;
+    const char *place = frame ? ss_place_text(frame) : call_site;
     if (call_site && (site == created ? !own : frame && !frame->line))
         place = call_site;
     if (place)
-        fprintf(out, SS_BLUE "  -->" SS_PLAIN " %s  %s\n", clean(place),
-                frame ? function_text(frame) : "");
+        fprintf(out, SS_BLUE "  -->" SS_PLAIN " %s  %s\n", place,
+                frame ? ss_function_text(frame) : "");
 
     const char *program = frame && frame->address.binary ? frame->address.binary->path : NULL;
-    enum ss_site_kind kind = (enum ss_site_kind)(site - violation->sites);
-    if (own)
-        ss_terminal_source(out, frame->file, frame->line, program, source_words(kind),
-                           ss_text("%s on %s", ss_site_names[kind],
-                                   thread_label(violation, &site->thread, false)));
+    const char *note = site->present ? ss_arrow_note(violation) : NULL;
+    bool noted = own && ss_terminal_source(out, frame->file, frame->line, program,
+                                           source_words(kind), note ? note : "");
+    /* What is said beside the caret of other rules, the table and the stacks say too. */
+    if (note && !noted && violation->parks.present)
+        fprintf(out, "   = %s\n", note);
     const struct ss_frame *asked = own ? own_caller(&site->frames, frame)
                                        : ss_first_frame(&created->frames, SS_KIND(SS_FRAME_OWN));
     if (asked && frame && !own && asked->function && frame->function &&
@@ -433,15 +180,15 @@ static void print_where(FILE *out, const struct ss_violation *violation)
         asked = NULL; /* the arrow's own function */
     if (asked)
         fprintf(out, "   = %s: " SS_BOLD "%s" SS_PLAIN "  %s\n",
-                own ? "called from" : "asked for by your code", place_text(asked),
-                function_text(asked));
+                own ? "called from" : "asked for by your code", ss_place_text(asked),
+                ss_function_text(asked));
     if (site != created && call_site)
-        fprintf(out, "   = the span is made at %s\n", clean(call_site));
+        fprintf(out, "   = the span is made at %s\n", call_site);
     print_thread_origins(out, violation, asked);
 }
 
-static void print_times(FILE *out, const struct ss_violation *violation,
-                        const struct ss_report *report)
+/* In which process, where there are several, and how often; NULL: there is nothing to say. */
+static const char *times_text(const struct ss_violation *violation, const struct ss_report *report)
 {
     bool several = report->processes && report->processes->next;
     const char *times = violation->times > 1 ? ss_text("%llu times, this is the first",
@@ -459,9 +206,7 @@ static void print_times(FILE *out, const struct ss_violation *violation,
                                                       (unsigned long long)violation->processes - 1))
                               : "")
                 : NULL;
-    if (times || where)
-        fprintf(out, "   = %s%s%s\n", where ? where : "", times && where ? "; " : "",
-                times ? times : "");
+    return where && times ? ss_text("%s; %s", where, times) : where ? where : times;
 }
 
 static void print_values(FILE *out, const struct ss_violation *violation)
@@ -529,10 +274,8 @@ static void print_instances(FILE *out, const struct ss_violation *violation)
                    called_note(violation));
 }
 
-/* Prints lines under a label; further lines are indented by indent. */
-static void print_labelled(FILE *out, const char *label, const char *text, int indent)
+static void print_indented(FILE *out, const char *text, int indent)
 {
-    fprintf(out, SS_BOLD "%-6s" SS_PLAIN " ", label);
     for (; *text; text++) {
         putc(*text, out);
         if (*text == '\n')
@@ -541,29 +284,39 @@ static void print_labelled(FILE *out, const char *label, const char *text, int i
     putc('\n', out);
 }
 
-/* Breaks a sentence into lines of about 100 columns, at spaces. */
-static const char *wrapped(const char *text)
+void ss_print_wrapped(FILE *out, const char *text, size_t column, int indent)
 {
     char *result = ss_text_copy(text, strlen(text)), *space = NULL;
-    size_t column = 0;
+    bool quoted = false; /* words that one may want to search for stay together */
     for (char *at = result; *at; at++, column++) {
-        if (*at == ' ')
+        quoted ^= *at == '"';
+        if (*at == ' ' && !quoted)
             space = at;
-        if (column >= 98 && space) {
+        if (*at == '\n')
+            column = (size_t)indent;
+        if (column >= LINE_COLUMNS && space) {
             *space = '\n';
-            column = (size_t)(at - space) + 7;
+            column = (size_t)(at - space) + (size_t)indent;
             space = NULL;
         }
     }
-    return result;
+    print_indented(out, result, indent);
+}
+
+/* Prints lines under a label; further lines are indented by indent. */
+static void print_labelled(FILE *out, const char *label, const char *text, int indent)
+{
+    fprintf(out, SS_BOLD "%-6s" SS_PLAIN " ", label);
+    print_indented(out, text, indent);
 }
 
 static void print_blame(FILE *out, const struct ss_violation *violation)
 {
     const struct ss_blame *blame = &violation->blame;
-    putc('\n', out);
-    if (blame->text)
-        print_labelled(out, "blame:", wrapped(ss_text_clean_to(blame->text, 600)), 7);
+    if (blame->text) {
+        fputs(SS_BOLD "blame:" SS_PLAIN " ", out);
+        ss_print_wrapped(out, ss_text_clean_to(blame->text, 600), 7, 7);
+    }
     for (size_t i = 0; i < 6 && blame->help[i]; i++)
         print_labelled(out, i ? "" : "help:", blame->help[i], 11);
     for (size_t i = 0; i < 6 && blame->commands[i]; i++)
@@ -578,15 +331,20 @@ static void print_violation(FILE *out, const struct ss_violation *violation,
                             const struct ss_report *report, const struct ss_style *style)
 {
     bool error = violation->severity == SS_SEVERITY_ERROR;
-    fprintf(out, "%s%s[%s]" SS_PLAIN SS_BOLD ": %s" SS_PLAIN "\n", error ? SS_RED : SS_YELLOW,
-            error ? "error" : "warning", clean(violation->rule_code), title(violation));
+    const char *word = violation->suspicion ? SS_BLUE "suspicion"
+                       : error              ? SS_RED "error"
+                                            : SS_YELLOW "warning";
+    fprintf(out, "%s[%s]" SS_PLAIN SS_BOLD ": %s" SS_PLAIN "\n", word, clean(violation->rule_code),
+            title(violation));
     print_where(out, violation);
-    print_times(out, violation, report);
+    ss_print_facts(out, violation, times_text(violation, report));
     if (style->with_values)
         print_values(out, violation);
-    print_story(out, violation);
+    ss_print_story(out, violation);
     print_stacks(out, violation, style->all_frames);
     print_instances(out, violation);
+    putc('\n', out);
+    ss_print_consequences(out, violation);
     print_blame(out, violation);
     putc('\n', out);
 }
@@ -596,7 +354,10 @@ void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_s
     for (const struct ss_violation *violation = report->violations; violation;
          violation = violation->next)
         print_violation(out, violation, report, style);
-    if (report->processes && !report->violations)
+    for (const struct ss_violation *suspicion = report->suspicions; suspicion;
+         suspicion = suspicion->next)
+        print_violation(out, suspicion, report, style);
+    if (report->processes && !ss_report_found(report))
         fputs(report->problems ? "no violation was read, and not all could be: see the problems "
                                  "below\n"
               : ss_report_unfinished(report)

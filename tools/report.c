@@ -40,10 +40,12 @@ static size_t without_trailing_blanks(char *text, size_t length)
 
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
 {
-    for (struct ss_violation *violation = report->violations; violation;
-         violation = violation->next) {
-        ss_frames_fill(violation);
-        ss_blame(violation);
+    struct ss_violation *const lists[] = {report->violations, report->suspicions};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (struct ss_violation *violation = lists[i]; violation; violation = violation->next) {
+            ss_frames_fill(violation);
+            ss_blame(violation);
+        }
     }
     if (!style->format->marked) {
         style->format->render(out, report, style);

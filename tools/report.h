@@ -2,8 +2,8 @@
  * defects.c judges, and the renderers print.
  *
  * Strings are as the log or the ELF file has them: text meant for a terminal goes through
- * ss_text_clean. Everything is kept until the command ends; there is one violation per fingerprint
- * and build, however often the logs have it. */
+ * ss_text_clean. Everything is kept until the command ends; there is one violation (suspicion,
+ * consequence) per fingerprint and build, however often the logs have it. */
 #ifndef SS_REPORT_H
 #define SS_REPORT_H
 
@@ -18,7 +18,7 @@
 #include "command_line.h"
 #include "terminal.h"
 
-enum { SS_LEVELS = 5, SS_FRAMES_MAX = 64 };
+enum { SS_LEVELS = 5, SS_FRAMES_MAX = 64, SS_EVENTS_MAX = 64, SS_PLACES_MAX = 64 };
 
 extern const char *const ss_level_names[SS_LEVELS];
 
@@ -32,6 +32,8 @@ extern const struct ss_rule_row ss_rule_rows[SS_RULE_COUNT];
 
 /* The row's index, or -1. */
 int ss_rule_of(const char *code);
+
+extern const char *const ss_consequence_codes[SS_CONSEQUENCE_COUNT];
 
 /* ---- modules, stacks, frames ----------------------------------------------------------------- */
 
@@ -99,8 +101,10 @@ struct ss_thread {
 enum ss_site_kind {
     SS_SITE_CREATED,
     SS_SITE_ENTERED,
+    SS_SITE_PARKED, /* the first park that found the function that entered it gone */
     SS_SITE_EXITED,
     SS_SITE_CLOSED,
+    SS_SITE_USED,
     SS_SITE_COUNT
 };
 extern const char *const ss_site_names[SS_SITE_COUNT];
@@ -139,28 +143,97 @@ struct ss_blame {
     const char *more[4];
 };
 
+/* How a closed span was used, and what else has a site SS_SITE_USED. */
+enum ss_use { SS_USE_NONE, SS_USE_ENTER, SS_USE_RECORD, SS_USE_PARENT, SS_USE_LOOKUP };
+
+struct ss_span {
+    bool present; /* a look-up may be made outside all spans */
+    const char *id, *name, *target, *level, *file, *provider;
+    int64_t line, serial, instance;
+    json_t *fields; /* object, or NULL */
+};
+
+/* Another span, of which no more is told than where it is made. */
+struct ss_call_site {
+    bool present;
+    const char *name, *target, *file;
+    int64_t line;
+};
+
+/* What later came of a breach at one place. */
+struct ss_consequence {
+    struct ss_consequence *next;
+    struct ss_span span; /* that is stale, or was closed in passing */
+    struct ss_site at;
+    struct ss_call_site made; /* the span that got it as its parent */
+};
+
+/* All of one kind that came of one breach. */
+struct ss_consequences {
+    struct ss_consequence *first; /* by place; at most SS_PLACES_MAX of them */
+    size_t places;
+    uint64_t count;
+    bool at_least; /* some process has no summary: it may be more */
+};
+
+/* One event of the flight recorder; its time is relative to the violation's. */
+enum ss_event_kind {
+    SS_EVENT_NEW,
+    SS_EVENT_ENTER,
+    SS_EVENT_EXIT,
+    SS_EVENT_CLOSE,
+    SS_EVENT_RECORD,
+    SS_EVENT_CLONE,
+    SS_EVENT_PARK,
+    SS_EVENT_LOOKUP,
+    SS_EVENT_COUNT
+};
+extern const char *const ss_event_names[SS_EVENT_COUNT];
+
+struct ss_event {
+    enum ss_event_kind kind;
+    int64_t ns, thread, span; /* serials; span 0: none */
+    const char *name;         /* the span's */
+    struct ss_address site;
+    struct ss_frames frames; /* at site: filled by ss_frames_fill */
+    struct ss_lookup lookup; /* of SS_EVENT_LOOKUP */
+};
+
+struct ss_history {
+    struct ss_event *events; /* the earliest first */
+    size_t count;
+    uint64_t left_out;
+};
+
 struct ss_violation {
     struct ss_violation *next;
     const char *rule_code;
-    int rule; /* row; -1: a rule of another version */
+    int rule;       /* row; -1: a rule of another version */
+    bool suspicion; /* in ss_report.suspicions */
     enum ss_severity severity;
     const char *fingerprint, *group, *key;
     const char *program;
     int64_t pid, time;
     uint64_t times, processes;
 
-    struct {
-        const char *id, *name, *target, *level, *file, *provider;
-        int64_t line, serial, instance;
-        json_t *fields; /* object, or NULL */
-    } span;
+    struct ss_span span;
     struct {
         bool present;
         const char *id, *relation;
     } closing;
     struct ss_site sites[SS_SITE_COUNT];
+    enum ss_use use;
+    struct ss_call_site made;  /* the span that named this one as its parent */
+    struct ss_call_site above; /* the innermost span that was still open */
+    struct {
+        bool present, thread_changed;
+        int64_t count, ns;
+        uint64_t spans_under;
+    } parks;
     struct ss_lookup lookup;
     struct ss_instance owner, called;
+    struct ss_history history;
+    struct ss_consequences consequences[SS_CONSEQUENCE_COUNT];
     struct ss_blame blame;
 };
 
@@ -207,7 +280,9 @@ struct ss_problem {
 struct ss_report {
     struct ss_violation *violations, **violations_end;
     size_t violation_count;
-    void *violation_tree;
+    struct ss_violation *suspicions, **suspicions_end; /* those that did not become a violation */
+    size_t suspicion_count;
+    void *violation_tree, *suspicion_tree;
     struct ss_binary *binaries;
     struct ss_process *processes;
     struct ss_program_sites *programs;
@@ -225,6 +300,9 @@ void ss_report_init(struct ss_report *report);
 void ss_report_problem(struct ss_report *report, bool unreadable, const char *file,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool ss_report_unreadable(const struct ss_report *report);
+
+/* Whether there is a violation or a suspicion in it. */
+bool ss_report_found(const struct ss_report *report);
 
 /* Whether an image made room for another one by exec: then it has no summary. */
 bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process);
@@ -263,7 +341,8 @@ const char *ss_short_type(const char *symbol);
 
 /* ---- frames.c -------------------------------------------------------------------------------- */
 
-/* Symbolizes the sites of a violation and says of each frame whose it is. */
+/* Symbolizes the sites of a violation, of its consequences and of its history, and says of each
+ * frame whose it is. */
 void ss_frames_fill(struct ss_violation *violation);
 
 /* The first frame of one of the wanted kinds (bits 1 << kind), or NULL. */
@@ -347,6 +426,10 @@ void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, u
 
 /* `1 error and 2 warnings`. */
 const char *ss_findings_text(uint64_t errors, uint64_t warnings);
+
+/* The same of all that the report holds, with its suspicions: `1 warning, 1 suspicion`; NULL where
+ * there is nothing. */
+const char *ss_all_findings_text(const struct ss_report *report);
 
 /* ---- log_place.c ----------------------------------------------------------------------------- */
 

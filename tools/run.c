@@ -283,7 +283,7 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
     for (int level = 0; level < SS_LEVELS; level++)
         filtered += report->seen.call_sites[level].filtered;
     *advice = NULL;
-    if (report->seen.created || report->violations || ss_report_unfinished(report))
+    if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
         return NULL;
     if (report->problems) {
         *advice = "make room or give another --log-dir; log lines that could not be written to the "
@@ -309,24 +309,40 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
                    program);
 }
 
-/* The last line of a run that found something, or has a status of its own; NULL else. */
-static const char *last_line(const struct settings *settings, const struct ss_report *report,
-                             const struct child *child, int status, bool written)
+/* `1 error and 2 warnings; 1 suspicion`: what counts, and what may have gone on; NULL: neither. */
+static const char *findings(const struct settings *settings, const struct ss_report *report)
 {
     uint64_t errors, warnings;
     ss_deny_count(report, &settings->deny, &errors, &warnings);
     const char *found = errors + warnings ? ss_findings_text(errors, warnings) : NULL;
-    if (status != child->status) {
-        const char *why =
-            found              ? found
-            : !written         ? "the report could not be written"
-            : report->problems ? "a log has a problem, see above"
-            : ss_report_counts_unknown(report)
-                ? "whether a span was seen is not known, as no process lived to write "
-                  "its counts, and --require-hooked was given"
-                : "no span was seen, and --require-hooked was given";
-        return ss_text("exit status %d: %s (the program's own was 0)\n", status, why);
-    }
+    const char *suspicions =
+        report->suspicion_count ? ss_count_text(report->suspicion_count, "suspicion") : NULL;
+    return found && suspicions ? ss_text("%s; %s", found, suspicions) : found ? found : suspicions;
+}
+
+/* Why our status is not the program's 0. */
+static const char *why_other(const struct settings *settings, const struct ss_report *report,
+                             bool written)
+{
+    uint64_t errors, warnings;
+    ss_deny_count(report, &settings->deny, &errors, &warnings);
+    return errors + warnings                  ? ss_findings_text(errors, warnings)
+           : !written                         ? "the report could not be written"
+           : report->problems                 ? "a log has a problem, see above"
+           : ss_report_counts_unknown(report) ? "whether a span was seen is not known, as no "
+                                                "process lived to write its counts, and "
+                                                "--require-hooked was given"
+                                              : "no span was seen, and --require-hooked was given";
+}
+
+/* The last line of a run that found something, or has a status of its own; NULL else. */
+static const char *last_line(const struct settings *settings, const struct ss_report *report,
+                             const struct child *child, int status, bool written)
+{
+    if (status != child->status)
+        return ss_text("exit status %d: %s (the program's own was 0)\n", status,
+                       why_other(settings, report, written));
+    const char *found = findings(settings, report);
     if (!found)
         return NULL;
     if (child->signal)
@@ -356,9 +372,9 @@ static bool write_report(struct ss_report *report, const struct settings *settin
     bool text = settings->style.format->marked, done = true;
     char *lines = NULL;
     size_t length = 0;
-    if (text && out == stderr && report->violations)
+    if (text && out == stderr && ss_report_found(report))
         putc('\n', out); /* apart from what the program wrote last */
-    if (!text || report->violations || report->problems)
+    if (!text || ss_report_found(report) || report->problems)
         done = ss_report_write(report, &settings->style, out);
     if (!text || !done)
         return done;
@@ -370,7 +386,7 @@ static bool write_report(struct ss_report *report, const struct settings *settin
                 ss_text_clean_to(why, 400));
         if (advice)
             fprintf(memory, "    to do: %s\n", ss_text_clean_to(advice, 400));
-    } else if (!report->violations && !report->problems) {
+    } else if (!ss_report_found(report) && !report->problems) {
         ss_render_clean(memory, report);
     }
     done = fclose(memory) == 0 && ss_terminal_write(out, settings->style.colour, lines, length);
@@ -390,7 +406,7 @@ static int conclude(const struct settings *settings, const char *directory, cons
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
     const char *why = why_nothing(&report, program, probe, &advice);
-    if (report.violations || report.problems)
+    if (ss_report_found(&report) || report.problems)
         report.logs = directory;
     int status = exit_status(settings, &report, child, why != NULL);
 
@@ -421,7 +437,7 @@ static int conclude(const struct settings *settings, const char *directory, cons
         ss_terminal_write(stderr, SS_COLOUR_NEVER, last, strlen(last));
 
     ss_log_place_remember(directory);
-    if (!settings->log_directory && !report.violations && !report.problems) {
+    if (!settings->log_directory && !ss_report_found(&report) && !report.problems) {
         pid_t left = left_behind(directory);
         if (!left)
             ss_log_place_remove(directory);

@@ -1,4 +1,5 @@
-/* Which violations count for an exit status: errors always, warnings where --deny names them. */
+/* Which violations count for an exit status: errors always, warnings where --deny names them.
+ * Suspicions never do. Called by report.c, run.c and the renderers. */
 #include "report.h"
 
 #include <string.h>
@@ -37,4 +38,19 @@ const char *ss_findings_text(uint64_t errors, uint64_t warnings)
     if (!errors)
         return ss_count_text(warnings, "warning");
     return ss_text("%s and %s", ss_count_text(errors, "error"), ss_count_text(warnings, "warning"));
+}
+
+const char *ss_all_findings_text(const struct ss_report *report)
+{
+    const char *const names[] = {"error", "warning", "suspicion"};
+    uint64_t counts[] = {0, 0, report->suspicion_count};
+    const char *text = NULL;
+    for (const struct ss_violation *violation = report->violations; violation;
+         violation = violation->next)
+        counts[violation->severity != SS_SEVERITY_ERROR]++;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (counts[i])
+            text = ss_text("%s%s%s", text ? text : "", text ? ", " : "",
+                           ss_count_text(counts[i], names[i]));
+    return text;
 }

@@ -146,7 +146,7 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
                 ss_text_clean(directory));
         return NULL;
     }
-    return ss_text("quiet=1:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+    return ss_text("quiet=1:history=256:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
                    users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
                    quote);
 }

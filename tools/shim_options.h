@@ -12,7 +12,7 @@ const char *ss_shim_options_help(void);
 void ss_shim_options_check(const struct ss_usage *usage, const char *text);
 
 /* The value of STRAYSPAN_OPTIONS, for logs in directory, with token (may be NULL) in their names:
- * what the user set wins over our `quiet`, and more over both. Only log_path is ours, as a log that
+ * what the user set wins over our `quiet` and `history`, and more over all. Only log_path is ours, as a log that
  * lies elsewhere is one that we would not report. NULL, and said, for a directory that no quotes
  * can hold. */
 const char *ss_shim_options_value(const char *directory, const char *token, const char *more);

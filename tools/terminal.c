@@ -94,13 +94,12 @@ bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *
         at = strchr(at, '\n');
         at = at ? at + 1 : NULL;
     }
-    bool shown = at && *at && *at != '\n';
-    if (shown) {
+    const char *found = NULL;
+    if (at && *at && *at != '\n') {
         at[strcspn(at, "\r\n")] = 0;
         for (char *tab = at; (tab = strchr(tab, '\t'));)
             *tab = ' ';
         const char *clean = ss_text_clean_to(at, 96);
-        const char *found = NULL;
         size_t length = 0;
         for (; words && *words && !found; words++) {
             found = strstr(clean, *words);
@@ -123,5 +122,5 @@ bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *
         }
     }
     free(text);
-    return shown;
+    return found != NULL;
 }

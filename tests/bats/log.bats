@@ -332,3 +332,15 @@ CODE
     assert_success
     assert_regex "$stderr" 'a\\xe2\\x80\\xaeb\\xc2\\x9bc\\x0a'
 }
+
+@test "the summary names every rule, and counts suspicions and what came of breaches" {
+    by_hand log_path=log.jsonl "$c/exit_without_enter"
+    strayspan_use log.jsonl
+    run strayspan_query 'select(.type == "summary") | .suspicions, .consequences'
+    assert_output $'0\n[]'
+    run strayspan_query 'select(.type == "summary") | .rules | map_values(.violations) | del(.["exit-without-enter"]) |
+        length, add'
+    assert_output $'10\n0'
+    run strayspan_query 'select(.type == "process") | .options | .await_check, .history'
+    assert_output $'"auto"\n0'
+}

@@ -244,6 +244,34 @@ run_command() {
     assert_output 5
 }
 
+history_of() {
+    strayspan_query 'select(.type == "process") | .options.history'
+}
+
+@test "a history is kept, unless the user says otherwise" {
+    run_under "$c/exit_without_enter"
+    assert_equal "$(history_of)" 256
+    STRAYSPAN_OPTIONS=history=0 run_under "$c/exit_without_enter"
+    assert_equal "$(history_of)" 0
+    STRAYSPAN_OPTIONS=history=0 run_under --options history=16 "$c/exit_without_enter"
+    assert_equal "$(history_of)" 16
+}
+
+check_suspicion() {
+    run_under "$1"
+    assert_equal "$status" "$2"
+    assert_regex "$stderr" 'suspicion\[held-across-await\]'
+    assert_regex "$stderr" $'\nfound:   1 suspicion\n'
+    assert_regex "${stderr_lines[-1]}" "^exit status $2: .*; 1 suspicion\$"
+    # It counts for nothing, and its logs are kept.
+    run "$STRAYSPAN" report --check --deny warnings "$strayspan_dir"
+    assert_success
+}
+
+@test "a suspicion is told at the end, also after a signal, and changes no status" {
+    for_each_build check_suspicion held-across-await 'await_never*'
+}
+
 @test "every process that is run has its process record and its summary" {
     run_under "$c/fork_both"
     assert_equal "$(strayspan_query 'select(.type == "process")' | wc -l)" 2

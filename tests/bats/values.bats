@@ -19,9 +19,10 @@ all_values+='"owned":"owned-secret","some":271828182845,"none":null,"shown":null
 
 # Asserts that the span of one violation has these fields in the log, to the letter.
 assert_fields() {
-    run grep -c -F "\"name\":\"$1\"" "$strayspan_log"
-    assert_output 1
-    grep -F "\"name\":\"$1\"" "$strayspan_log" | grep -q -F "\"fields\":{$2}" ||
+    run grep -F "\"type\":\"violation\"" "$strayspan_log"
+    run grep -F "\"name\":\"$1\"" <<<"$output"
+    assert_equal "${#lines[@]}" 1
+    grep -q -F "\"fields\":{$2}" <<<"$output" ||
         strayspan_fail "$1 has not the fields {$2}" "$(cat "$strayspan_log")"
 }
 
@@ -84,11 +85,31 @@ check_same() {
     assert_success
     assert_output "$bare"
     assert_equal "$stderr" ""
-    assert_violation foreign-thread-exit --span all_kinds
+    assert_violation foreign-thread-exit --thread taker
 }
 
 @test "reading values changes nothing for the program" {
-    for_each_build check_same foreign-thread-exit field_values
+    for_each_build check_same foreign-thread-exit 'field_*'
+}
+
+check_recorded() {
+    strayspan_run --options fields=values "$1"
+    assert_success
+    assert_output done
+    assert_violation foreign-thread-exit --span recorded --thread taker
+    assert_coverage
+    assert_fields recorded '"first":1,"text":"recorded-\"secret\"","later":"later-secret",'\
+'"number":"18446744073709551615","ratio":0.25,"yes":true,"never":null,"shown":null'
+    assert_fields raced '"a":10000,"b":10000,"text":"end"'
+    refute_regex "$stderr" secret
+    strayspan_run "$1"
+    assert_violation foreign-thread-exit --span recorded
+    assert_fields recorded '"first":null,"text":null,"later":null,"number":null,"ratio":null,"yes":null,"never":null,"shown":null'
+    ! grep -F secret "$strayspan_log" || strayspan_fail "a value is in the log"
+}
+
+@test "with fields=values, what is recorded after the creation is in the log, by many threads at once too" {
+    for_each_build check_recorded foreign-thread-exit field_recorded
 }
 
 @test "arguments are logged as they are, empty and broken ones too" {

@@ -175,6 +175,160 @@ static void test_nested_keys(void)
     CHECK(report.violations->rule == SS_RULE_LOST_CLOSE);
 }
 
+/* ---- suspicions, consequences, history ---- */
+
+/* A suspicion (type) or violation about a span, entered at an offset of module 1. */
+static char *breach(const char *head, const char *type, const char *fingerprint, int serial,
+                    int entered)
+{
+    return line(head, type,
+                ss_text("\"rule\":\"held-across-await\",\"severity\":\"error\","
+                        "\"fingerprint\":\"%s\",\"group\":\"%s\",\"count\":1,"
+                        "\"span\":{\"serial\":%d,\"name\":\"job\"},"
+                        "\"entered\":{\"stack\":[[1,%d]]},\"parks\":3,\"parked_ns\":18000000,"
+                        "\"spans_under\":57,\"thread_changed\":true}",
+                        fingerprint, print_b, serial, entered));
+}
+
+static char *consequence(const char *head, const char *of, const char *what, int offset)
+{
+    return line(head, "consequence",
+                ss_text("\"of\":\"%s\",\"what\":\"%s\",\"count\":1,\"span\":{\"serial\":7},"
+                        "\"at\":{\"stack\":[[1,%d]]},\"made\":{\"name\":\"new\",\"line\":4}}",
+                        of, what, offset));
+}
+
+static char *told(const char *head, const char *of, const char *what, int count)
+{
+    return line(head, "summary",
+                ss_text("\"rules\":{},\"consequences\":[{\"of\":\"%s\",\"what\":\"%s\","
+                        "\"count\":%d},{\"of\":7},4]}",
+                        of, what, count));
+}
+
+static char *begin(const char *head)
+{
+    return ss_text("%s%s", process(head), module(head, "/no/app"));
+}
+
+static void test_suspicions(void)
+{
+    /* Left as one: not among the violations, counted once a process. */
+    struct ss_report report =
+        read_log(ss_text("%s%s%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_a, 7, 64),
+                         breach(FIRST, "suspicion", print_a, 8, 64), begin(SECOND),
+                         breach(SECOND, "suspicion", print_a, 7, 64)));
+    CHECK(report.violation_count == 0 && !report.violations);
+    CHECK(report.suspicion_count == 1 && report.suspicions && !report.suspicions->next);
+    CHECK(report.suspicions->suspicion && report.suspicions->times == 3);
+    CHECK(report.suspicions->processes == 2 && report.suspicions->parks.count == 3);
+    CHECK(report.suspicions->parks.spans_under == 57 && report.suspicions->parks.thread_changed);
+
+    /* The violation of the same span is what became of it, whatever its fingerprint and place. */
+    report = read_log(ss_text("%s%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_a, 7, 64),
+                              breach(FIRST, "violation", print_b, 7, 99), summary(FIRST, 1, 1)));
+    CHECK(report.suspicion_count == 0 && !report.suspicions && report.violation_count == 1);
+
+    /* A span of the same serial in another process is another span. */
+    report = read_log(ss_text("%s%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_a, 7, 64),
+                              begin(SECOND), breach(SECOND, "violation", print_b, 7, 99)));
+    CHECK(report.suspicion_count == 1 && report.violation_count == 1);
+
+    /* A repeat that is not the first line of its fingerprint ends it too. */
+    report = read_log(ss_text("%s%s%s%s", begin(FIRST), breach(FIRST, "violation", print_b, 6, 99),
+                              breach(FIRST, "suspicion", print_a, 7, 64),
+                              breach(FIRST, "violation", print_b, 7, 99)));
+    CHECK(report.suspicion_count == 0 && report.violations->times == 2);
+
+    /* One misuse, one report: of another span that was entered at the same place. */
+    report = read_log(ss_text("%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_a, 7, 64),
+                              breach(FIRST, "violation", print_b, 9, 64)));
+    CHECK(report.suspicion_count == 0 && report.violation_count == 1);
+    report = read_log(ss_text("%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_a, 7, 64),
+                              breach(FIRST, "violation", print_b, 9, 65)));
+    CHECK(report.suspicion_count == 1 && report.violation_count == 1);
+}
+
+static void test_consequences(void)
+{
+    static const char clone[] = "clone-of-closed", parent[] = "stale-parent";
+    char *start =
+        ss_text("%s%s%s%s%s%s", begin(FIRST), breach(FIRST, "violation", print_a, 7, 64),
+                consequence(FIRST, print_a, clone, 100), consequence(FIRST, print_a, clone, 200),
+                consequence(FIRST, print_a, clone, 100),
+                consequence(FIRST, "ffffffffffffffff", clone, 300));
+    struct ss_report report = read_log(start);
+    const struct ss_consequences *all =
+        &report.violations->consequences[SS_CONSEQUENCE_CLONE_OF_CLOSED];
+    CHECK(all->count == 3 && all->places == 2 && all->at_least);
+    CHECK(all->first->at.stack.addresses[0].offset == 100 && all->first->span.serial == 7);
+    CHECK(!report.violations->consequences[SS_CONSEQUENCE_STALE_PARENT].count);
+
+    /* With a summary its count is the whole. */
+    report = read_log(ss_text("%s%s", start, told(FIRST, print_a, clone, 41)));
+    all = &report.violations->consequences[SS_CONSEQUENCE_CLONE_OF_CLOSED];
+    CHECK(all->count == 41 && all->places == 2 && !all->at_least);
+
+    /* Over processes; a place is one place. */
+    report = read_log(ss_text("%s%s%s%s%s", start, told(FIRST, print_a, clone, 41), begin(SECOND),
+                              breach(SECOND, "violation", print_a, 7, 64),
+                              consequence(SECOND, print_a, clone, 200)));
+    all = &report.violations->consequences[SS_CONSEQUENCE_CLONE_OF_CLOSED];
+    CHECK(all->count == 42 && all->places == 2 && all->at_least);
+
+    /* What came of a suspicion came of the violation that it became. */
+    report = read_log(ss_text(
+        "%s%s%s%s%s%s", begin(FIRST), breach(FIRST, "suspicion", print_b, 7, 64),
+        consequence(FIRST, print_b, parent, 100), breach(FIRST, "violation", print_a, 7, 99),
+        consequence(FIRST, print_a, parent, 200), consequence(FIRST, print_b, parent, 300)));
+    all = &report.violations->consequences[SS_CONSEQUENCE_STALE_PARENT];
+    CHECK(all->count == 3 && all->places == 3);
+    CHECK(all->first->made.present && strcmp(all->first->made.name, "new") == 0);
+
+    /* No log can make the places without end. */
+    char *many = start;
+    for (int i = 0; i < 200; i++)
+        many = ss_text("%s%s", many, consequence(FIRST, print_a, parent, 1000 + i));
+    report = read_log(many);
+    all = &report.violations->consequences[SS_CONSEQUENCE_STALE_PARENT];
+    CHECK(all->count == 200 && all->places == SS_PLACES_MAX);
+}
+
+static void test_history(void)
+{
+    char *events = ss_text("{\"ns\":-5,\"thread\":3,\"event\":\"exit\",\"span\":7},"
+                           "{\"ns\":-9,\"thread\":3,\"event\":\"enter\",\"span\":7},"
+                           "{\"ns\":-7,\"thread\":3,\"event\":\"dance\"},3,"
+                           "{\"ns\":4,\"thread\":4,\"event\":\"lookup\",\"host\":\"h\","
+                           "\"lookup_ns\":12,\"addresses\":2,\"site\":[1,64]}");
+    struct ss_report report = read_log(
+        ss_text("%s%s", begin(FIRST),
+                line(FIRST, "violation",
+                     ss_text("\"rule\":\"out-of-order-exit\",\"fingerprint\":\"%s\","
+                             "\"above\":{\"name\":\"inner\",\"line\":3},\"use\":\"parent\","
+                             "\"history\":{\"left_out\":2,\"events\":[%s]}}",
+                             print_a, events))));
+    const struct ss_violation *violation = report.violations;
+    const struct ss_event *event = violation->history.events;
+    CHECK(violation->history.count == 3 && violation->history.left_out == 2);
+    CHECK(event[0].ns == -9 && event[0].kind == SS_EVENT_ENTER && event[0].span == 7);
+    CHECK(event[1].kind == SS_EVENT_EXIT);
+    CHECK(event[2].ns == 0 && event[2].kind == SS_EVENT_LOOKUP && event[2].lookup.ns == 12);
+    CHECK(event[2].site.offset == 64 && event[2].site.binary);
+    CHECK(violation->above.present && violation->above.line == 3);
+    CHECK(violation->use == SS_USE_PARENT && !violation->span.present);
+
+    char *many = ss_text("{\"ns\":-1,\"thread\":1,\"event\":\"park\"}");
+    for (int i = 0; i < 99; i++)
+        many = ss_text("%s,{\"ns\":-1,\"thread\":1,\"event\":\"park\"}", many);
+    report = read_log(ss_text(
+        "%s%s", begin(FIRST),
+        line(FIRST, "violation",
+             ss_text("\"fingerprint\":\"%s\",\"history\":{\"events\":[%s]}}", print_a, many))));
+    CHECK(report.violations->history.count == SS_EVENTS_MAX);
+    CHECK(report.violations->history.left_out == 100 - SS_EVENTS_MAX);
+}
+
 /* ---- blame ---- */
 
 static struct ss_violation blamed(int rule, const char *file, const char *subscriber,
@@ -217,7 +371,7 @@ static void test_blame(void)
     CHECK(is(blame.fixed_in, "0.3.22"));
 
     /* Not before the defect came, not after it went, not for other rules. */
-    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.2.13", "span").blame;
+    blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.1.6", "span").blame;
     CHECK(is(blame.whose, "unknown"));
     blame = blamed(SS_RULE_WRONG_SUBSCRIBER, dns, "0.3.22", "span").blame;
     CHECK(is(blame.whose, "unknown"));
@@ -273,6 +427,9 @@ int main(void)
     test_runs_have_their_own_modules();
     test_damaged();
     test_nested_keys();
+    test_suspicions();
+    test_consequences();
+    test_history();
     test_blame();
     test_places();
     return failures != 0;

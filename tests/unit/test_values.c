@@ -1,7 +1,7 @@
 /* Values of fields: numbers become text that reads back as the same number, and ValueSets in
- * made-up modules, in every order of their words that may be, are rendered as they are; broken ones
- * bring nothing down. The blocks they are kept in belong to one span at a time, across threads and
- * forks. */
+ * made-up modules, in every order of their words that may be, are rendered as they are, those that
+ * are recorded later on top of them; broken ones bring nothing down. The blocks they are kept in
+ * belong to one span at a time, across threads and forks. */
 #include <elf.h>
 #include <float.h>
 #include <inttypes.h>
@@ -23,6 +23,12 @@
 #include "threads.h"
 #include "fork.h"
 #include "values.h"
+
+#ifdef __SANITIZE_THREAD__
+enum { ROUNDS = 20000 };
+#else
+enum { ROUNDS = 200000 };
+#endif
 
 static uint64_t seed = 0x9e3779b97f4a7c15u;
 
@@ -79,7 +85,7 @@ bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uin
     return true;
 }
 
-enum { FIELDS = 5, METADATA = 8, FIELD_SET = 16 /* places in constants */ };
+enum { FIELDS = 5, METADATA = 8, FIELD_SET = 16, EMPTY_SET = 24 /* places in constants */ };
 static uint32_t field_count = FIELDS;
 
 bool ss_callsite_decode(uintptr_t address, struct ss_metadata *out)
@@ -411,10 +417,12 @@ static void begin_module(void)
         (struct ss_segment){(uintptr_t)__executable_start, (uintptr_t)etext, 0, PF_R | PF_X};
     for (unsigned i = 0; i < 4; i++)
         constants[FIELD_SET + i] = 0x1000 + i;
+    constants[EMPTY_SET] = 8;
+    constants[EMPTY_SET + 2] = (uintptr_t)&constants[FIELD_SET];
     for (unsigned kind = 0; kind < KINDS; kind++) {
         uintptr_t *words = &constants[VTABLES + 4 * kind];
         words[1] = 8;
-        words[2] = 8;
+        words[2] = kind == BOOL ? 1 : 8; /* alignment */
         words[3] = (uintptr_t)records[kind];
     }
 }
@@ -426,16 +434,20 @@ static struct ss_values *capture(const uintptr_t *set)
     return ss_values_capture(&thread, &table, &attributes, &site);
 }
 
-static bool is_object(const struct ss_values *values)
+static json_t *parse(const struct ss_values *values)
 {
     char text[SS_VALUES_SIZE + 2];
     if (values->used > SS_VALUES_SIZE)
-        return false;
+        return NULL;
     text[0] = '{';
     memcpy(text + 1, values->text, values->used);
     text[values->used + 1] = '}';
-    json_t *json =
-        json_loadb(text, values->used + 2, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    return json_loadb(text, values->used + 2, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+}
+
+static bool is_object(const struct ss_values *values)
+{
+    json_t *json = parse(values);
     size_t count = json_object_size(json);
     json_decref(json);
     return json && count == site.field_count;
@@ -475,8 +487,6 @@ static void test_shapes(void)
                                          {(uintptr_t)&yes, vtable(BOOL)},
                                          {(uintptr_t)&text, vtable(STR)},
                                          {(uintptr_t)&one, vtable(OTHER)}};
-    constants[VTABLES + 4 * BOOL + 2] = 1; /* alignment */
-
     /* All of them, in order. */
     check_set((const uintptr_t[]){1, (uintptr_t)values, FIELDS, fields}, expected);
     check_set((const uintptr_t[]){fields, 1, (uintptr_t)values, FIELDS}, expected);
@@ -610,6 +620,164 @@ static void test_room(void)
     memcpy(names, old, sizeof old);
 }
 
+/* ---- values recorded later ------------------------------------------------------------------- */
+
+/* A ValueSet of explicit values, one for each field that has a kind. */
+struct given {
+    uintptr_t field[FIELDS][5], elements[FIELDS][3], set[3];
+};
+
+static const uintptr_t *give(struct given *given, const enum kind kinds[FIELDS],
+                             const void *const data[FIELDS])
+{
+    uintptr_t count = 0;
+    for (unsigned i = 0; i < FIELDS; i++) {
+        if (kinds[i] == KINDS)
+            continue;
+        make_field(given->field[count], i, i % 2);
+        given->elements[count][0] = (uintptr_t)given->field[count];
+        given->elements[count][1] = (uintptr_t)data[i];
+        given->elements[count][2] = vtable(kinds[i]);
+        count++;
+    }
+    given->set[0] = (uintptr_t)given->elements;
+    given->set[1] = count;
+    given->set[2] = (uintptr_t)&constants[FIELD_SET];
+    return given->set;
+}
+
+static void record(struct ss_span *span, uint64_t serial, const uintptr_t *set)
+{
+    const uintptr_t *const record_of_set = set;
+    ss_values_record(&thread, &table, span, serial, &record_of_set);
+}
+
+static void check_span(const struct ss_span *span, const char *expected)
+{
+    struct ss_values copy;
+    CHECK(ss_values_copy(span, atomic_load(&span->serial), &copy) == (expected != NULL));
+    CHECK(!ss_values_copy(span, atomic_load(&span->serial) + 1, &copy));
+    if (!expected)
+        return;
+    CHECK(is_object(&copy));
+    if (copy.used != strlen(expected) || memcmp(copy.text, expected, copy.used)) {
+        fprintf(stderr, "  %.*s\nis %s\n", (int)copy.used, copy.text, expected);
+        CHECK(false);
+    }
+}
+
+static const uintptr_t *const nothing_given = &constants[EMPTY_SET];
+
+static void test_record(void)
+{
+    const int64_t one = 1, minus = -5;
+    const bool yes = true;
+    const struct text first = {",\":\\{", 5}, last = {"\\", 1}, plain = {"text", 4};
+    struct given given;
+    const enum kind none = KINDS;
+    struct ss_span span = {.serial = 5, .site = &site};
+    site.key = (uintptr_t)&constants[METADATA];
+
+    /* On top of what there was, in the order of the fields, and again. */
+    span.values = capture(give(&given, (enum kind[]){STR, none, I64, none, STR},
+                               (const void *[]){&first, NULL, &one, NULL, &last}));
+    check_span(&span, "\"a\":\",\\\":\\\\{\",\"b\\\"c\":null,\"d\":1,\"e\":null,\"f\":\"\\\\\"");
+    record(&span, 5,
+           give(&given, (enum kind[]){none, none, none, BOOL, none},
+                (const void *[]){NULL, NULL, NULL, &yes, NULL}));
+    check_span(&span, "\"a\":\",\\\":\\\\{\",\"b\\\"c\":null,\"d\":1,\"e\":true,\"f\":\"\\\\\"");
+    record(&span, 5,
+           give(&given, (enum kind[]){none, STR, I64, none, I64},
+                (const void *[]){NULL, &plain, &minus, NULL, &one}));
+    check_span(&span, "\"a\":\",\\\":\\\\{\",\"b\\\"c\":\"text\",\"d\":-5,\"e\":true,\"f\":1");
+    /* What says nothing of itself changes nothing; what cannot be told is null. */
+    record(&span, 5,
+           give(&given, (enum kind[]){NOTHING, OTHER, none, none, NOTHING},
+                (const void *[]){&one, &one, NULL, NULL, &one}));
+    check_span(&span, "\"a\":\",\\\":\\\\{\",\"b\\\"c\":null,\"d\":-5,\"e\":true,\"f\":1");
+    record(&span, 5, nothing_given);
+    check_span(&span, "\"a\":\",\\\":\\\\{\",\"b\\\"c\":null,\"d\":-5,\"e\":true,\"f\":1");
+    /* All at once, as newer releases have it. */
+    const uintptr_t values[FIELDS][2] = {{(uintptr_t)&one, vtable(I64)},
+                                         {(uintptr_t)&yes, vtable(BOOL)},
+                                         {0, 0},
+                                         {(uintptr_t)&one, vtable(NOTHING)},
+                                         {(uintptr_t)&plain, vtable(STR)}};
+    record(&span, 5, (const uintptr_t[]){1, (uintptr_t)values, FIELDS, nothing_given[2]});
+    const char now[] = "\"a\":1,\"b\\\"c\":true,\"d\":-5,\"e\":true,\"f\":\"text\"";
+    check_span(&span, now);
+
+    /* Another span's record, and what is no Record. */
+    const uintptr_t *set = give(&given, (enum kind[]){I64, none, none, none, none},
+                                (const void *[]){&minus, NULL, NULL, NULL, NULL});
+    const uintptr_t *const whole = set;
+    const uintptr_t *const broken[] = {NULL, (const uintptr_t *)8, set + 1, &constants[4095]};
+    record(&span, 6, set);
+    ss_values_record(&thread, &table, &span, 5, NULL);
+    ss_values_record(&thread, &table, &span, 5, (const char *)&whole + 4);
+    for (unsigned i = 0; i < sizeof broken / sizeof broken[0]; i++)
+        ss_values_record(&thread, &table, &span, 5, &broken[i]);
+    table.layout = SS_LAYOUT_14;
+    record(&span, 5, set);
+    table.layout = SS_LAYOUT_15;
+    site.provider = SS_PROVIDER_ANNOTATION;
+    record(&span, 5, set);
+    site.provider = SS_PROVIDER_RUST;
+    site.key++;
+    record(&span, 5, set);
+    site.key--;
+    span.site = NULL;
+    record(&span, 5, set);
+    span.site = &site;
+    check_span(&span, now);
+    record(&span, 5, set);
+    check_span(&span, "\"a\":-5,\"b\\\"c\":true,\"d\":-5,\"e\":true,\"f\":\"text\"");
+
+    /* The end, and a span that had none. */
+    ss_values_drop(&span);
+    check_span(&span, NULL);
+    ss_values_drop(&span);
+    record(&span, 5, set);
+    check_span(&span, NULL);
+}
+
+/* What comes later in the order of fields goes where there is no room, and comes back. */
+static void test_record_room(void)
+{
+    char letters[200];
+    memset(letters, 'x', sizeof letters);
+    const struct text longest = {letters, 200}, shorter = {letters, 60};
+    struct given given;
+    struct ss_span span = {.serial = 9, .site = &site};
+    const enum kind none = KINDS;
+    char expected[SS_VALUES_SIZE + 1];
+    span.values = capture(give(&given, (enum kind[]){STR, STR, none, none, STR},
+                               (const void *[]){&shorter, &longest, NULL, NULL, &shorter}));
+    snprintf(expected, sizeof expected,
+             "\"a\":\"%.60s\",\"b\\\"c\":\"%.200s\",\"d\":null,\"e\":null,\"f\":\"%.60s\"", letters,
+             letters, letters);
+    check_span(&span, expected);
+    record(&span, 9,
+           give(&given, (enum kind[]){STR, none, none, none, none},
+                (const void *[]){&longest, NULL, NULL, NULL, NULL}));
+    snprintf(expected, sizeof expected,
+             "\"a\":\"%.200s\",\"b\\\"c\":\"%.200s\",\"d\":null,\"e\":null,\"f\":null", letters,
+             letters);
+    check_span(&span, expected);
+    record(&span, 9,
+           give(&given, (enum kind[]){none, none, none, STR, none},
+                (const void *[]){NULL, NULL, NULL, &shorter, NULL}));
+    check_span(&span, expected);
+    record(&span, 9,
+           give(&given, (enum kind[]){STR, none, none, STR, STR},
+                (const void *[]){&shorter, NULL, NULL, &shorter, &shorter}));
+    snprintf(expected, sizeof expected,
+             "\"a\":\"%.60s\",\"b\\\"c\":\"%.200s\",\"d\":null,\"e\":\"%.60s\",\"f\":\"%.60s\"",
+             letters, letters, letters, letters);
+    check_span(&span, expected);
+    ss_values_drop(&span);
+}
+
 /* Words that are anything but what they should be; some lead to values that are as they should. */
 static void test_broken(unsigned rounds)
 {
@@ -740,12 +908,108 @@ static void test_blocks(unsigned rounds, unsigned forks)
     CHECK(atomic_load(&allocated) - before <= 2 * (THREADS + 1) * HELD * sizeof(struct ss_values));
 }
 
+/* Records that spans come and go in, as in the table of live spans: ends are under a lock of the
+ * table's, recording and copying are not. All of a span's values are its serial. */
+enum { SPANS = 4, FIRST_SERIAL = 1000 };
+static struct ss_span spans[SPANS];
+static pthread_mutex_t spans_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint64_t last_serial = FIRST_SERIAL;
+static _Atomic unsigned copied;
+
+static void record_serial(struct ss_span *span, uint64_t serial, unsigned field)
+{
+    struct given given;
+    enum kind kinds[FIELDS] = {KINDS, KINDS, KINDS, KINDS, KINDS};
+    const void *data[FIELDS] = {NULL};
+    kinds[field] = U64;
+    data[field] = &serial;
+    record(span, serial, give(&given, kinds, data));
+}
+
+static void *recording(void *field_given)
+{
+    begin_thread();
+    unsigned field = (unsigned)(uintptr_t)field_given;
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        struct ss_span *span = &spans[i % SPANS];
+        uint64_t serial = atomic_load(&span->serial);
+        if (serial)
+            record_serial(span, serial, field);
+    }
+    return NULL;
+}
+
+static void *ending(void *unused)
+{
+    begin_thread();
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        struct ss_span *span = &spans[i % SPANS];
+        struct ss_values *values = i % 3 ? capture(nothing_given) : NULL;
+        pthread_mutex_lock(&spans_lock);
+        ss_values_drop(span);
+        atomic_store_explicit(&span->serial, 0, memory_order_release);
+        __atomic_store_n(&span->values, values, __ATOMIC_RELAXED);
+        atomic_store_explicit(&span->serial, atomic_fetch_add(&last_serial, 1),
+                              memory_order_release);
+        pthread_mutex_unlock(&spans_lock);
+        for (unsigned n = 0; n < i % 2000 && !atomic_load(&stop); n++)
+            __asm__ volatile("pause");
+    }
+    return unused;
+}
+
+static void check_copies(unsigned wanted)
+{
+    for (unsigned i = 0; atomic_load(&copied) < wanted; i++) {
+        struct ss_span *span = &spans[i % SPANS];
+        struct ss_values copy;
+        uint64_t serial = atomic_load(&span->serial);
+        if (!serial || !ss_values_copy(span, serial, &copy))
+            continue;
+        json_t *json = parse(&copy);
+        CHECK(json && json_object_size(json) == FIELDS);
+        const char *name;
+        json_t *value;
+        json_object_foreach(json, name, value)
+        {
+            CHECK(json_is_null(value) || (uint64_t)json_integer_value(value) == serial);
+            if (!json_is_null(value))
+                atomic_fetch_add(&copied, 1);
+        }
+        json_decref(json);
+    }
+}
+
+static void test_races(unsigned rounds)
+{
+    pthread_t threads[FIELDS + 1];
+    size_t before = atomic_load(&allocated);
+    for (unsigned i = 0; i < SPANS; i++) {
+        spans[i].site = &site;
+        atomic_store(&spans[i].serial, i + 1);
+    }
+    atomic_store(&stop, false);
+    for (uintptr_t i = 0; i < FIELDS - 1; i++)
+        CHECK(pthread_create(&threads[i], NULL, recording, (void *)i) == 0);
+    CHECK(pthread_create(&threads[FIELDS - 1], NULL, ending, NULL) == 0);
+    check_copies(rounds);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < FIELDS; i++)
+        pthread_join(threads[i], NULL);
+    /* No block was lost on the way, and none is two spans'. */
+    CHECK(atomic_load(&allocated) - before <= 100 * sizeof(struct ss_values));
+    for (unsigned i = 0; i < SPANS; i++)
+        ss_values_drop(&spans[i]);
+}
+
 int main(int argc, char **argv)
 {
-    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 200000;
+    unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : ROUNDS;
     atomic_store(&ss_own_pid, getpid());
     begin_module();
     begin_thread();
+    test_record();
+    test_record_room();
     test_doubles(rounds);
     test_integers(rounds);
     test_shapes();
@@ -753,6 +1017,7 @@ int main(int argc, char **argv)
     test_room();
     test_broken(rounds);
     test_blocks(rounds, 200);
+    test_races(rounds);
     if (failures)
         fprintf(stderr, "%d failures\n", failures);
     return failures != 0;

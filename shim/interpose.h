@@ -1,0 +1,20 @@
+/* What the wrappers of libc functions share: libc's errno, which is part of their contract. For the
+ * files that hold wrappers, in any context. */
+#ifndef SS_INTERPOSE_H
+#define SS_INTERPOSE_H
+
+/* Every libc of Linux has it; weak, so that one without can load us. */
+extern int *__errno_location(void) __attribute__((weak));
+
+static inline int ss_errno(void)
+{
+    return __errno_location ? *__errno_location() : 0;
+}
+
+static inline void ss_set_errno(int value)
+{
+    if (__errno_location)
+        *__errno_location() = value;
+}
+
+#endif

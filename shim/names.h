@@ -1,0 +1,32 @@
+/* What the names of functions say, where a module has them. See names.c. */
+#ifndef SS_NAMES_H
+#define SS_NAMES_H
+
+#include "internal.h"
+
+/* Bits of what a function is. */
+enum {
+    SS_NAME_KNOWN = 1,
+    SS_NAME_TRACING = 2,  /* of tracing's crates */
+    SS_NAME_STANDARD = 4, /* of core, alloc or std */
+    SS_NAME_RUNTIME = 8,  /* of a crate that runs futures */
+    SS_NAME_CLOSURE = 16, /* a closure; bodies of async functions and blocks are closures, too */
+    SS_NAME_POLL = 32     /* it polls, or blocks on, a future */
+};
+
+/* What the functions at these addresses are, in kinds; 0 where nothing is known. Reads the symbols
+ * of their modules' files, once per function: slow context, no lock held. */
+SS_HIDDEN void ss_names_of(const uintptr_t *addresses, uint32_t count, uint8_t *kinds);
+
+/* Whether one of the functions is the drop glue of the future whose body holder is: what drops it
+ * where it was left off. Context as above; answers are kept. */
+SS_HIDDEN bool ss_names_drop(uintptr_t holder, const uintptr_t *functions, uint32_t count);
+
+/* The same of two mangled names. Pure. */
+SS_HIDDEN bool ss_name_is_glue(const char *name, size_t length, const char *body,
+                               size_t body_length);
+
+/* What a mangled name says. Pure. */
+SS_HIDDEN uint8_t ss_name_kind(const char *name, size_t length);
+
+#endif

@@ -1,0 +1,72 @@
+/* Between the parts that read logs: log_read.c finds lines in files, log_records.c adds records to
+ * the report, log_values.c takes records apart. */
+#ifndef SS_LOG_READ_H
+#define SS_LOG_READ_H
+
+#include "report.h"
+
+enum { SS_MODULES_MAX = 4096 };
+
+/* A fingerprint of one run. */
+struct ss_found {
+    struct ss_violation *violation; /* or suspicion: then it is this run's own until the run ends */
+    struct ss_violation *turned;    /* the violation that the suspicion became, NULL */
+    char fingerprint[20];
+    uint64_t lines, highest; /* how often a line had it, and the highest count of one */
+    uint64_t consequences[SS_CONSEQUENCE_COUNT];
+};
+
+/* One process image while its log is read. */
+struct ss_run {
+    struct ss_run *next;
+    char id[20];
+    struct ss_process *process;
+    struct ss_binary *binaries[SS_MODULES_MAX]; /* by module id */
+    struct ss_binary *program;
+    const char *program_path, *program_build_id;
+    bool repeated;                    /* another file of this report has the same run */
+    uint64_t written[SS_RULE_COUNT];  /* first lines of a fingerprint */
+    uint64_t expected[SS_RULE_COUNT]; /* how many the summary has counted */
+    struct ss_found *found;
+    size_t found_count, open_suspicions;
+};
+
+struct ss_reader {
+    struct ss_report *report;
+    const char *file;
+    bool stream;  /* standard input: other lines may stand between the records */
+    bool started; /* a record was seen */
+    bool stopped;
+    uint64_t line, broken, broken_first;
+    size_t run_count;
+    struct ss_run *runs; /* the latest first */
+};
+
+/* ---- log_values.c ---------------------------------------------------------------------------- */
+
+/* The text of a key, kept; NULL where it has none. */
+const char *ss_text_of(const json_t *object, const char *key);
+int64_t ss_integer_of(const json_t *object, const char *key, int64_t otherwise);
+uint64_t ss_count_of(const json_t *object, const char *key);
+
+/* Microseconds since 1970 of an RFC 3339 time in UTC; -1 where it is none. */
+int64_t ss_time_of(const json_t *object, const char *key);
+
+/* The row of text among names, -1 where it is none. */
+int ss_row_of(const char *const *names, int count, const char *text);
+
+struct ss_instance ss_instance_of(const struct ss_run *run, const json_t *object);
+void ss_fill_violation(struct ss_violation *violation, const struct ss_run *run,
+                       const json_t *record);
+void ss_fill_consequence(struct ss_consequence *consequence, const struct ss_run *run,
+                         const json_t *record);
+
+/* ---- log_records.c --------------------------------------------------------------------------- */
+
+/* Adds a record to the report of its reader. */
+void ss_read_record(struct ss_reader *reader, struct ss_run *run, const json_t *record);
+
+/* Counts what the run's lines alone tell, where it had no summary. */
+void ss_end_run(struct ss_reader *reader, struct ss_run *run);
+
+#endif

@@ -1,0 +1,69 @@
+/* Between the parts of the text report: render_text.c writes a violation, render_story.c its table
+ * of moments, render_facts.c what its rule has to tell, in the words of render_words.c. All text
+ * that these return is clean: fit for a terminal. */
+#ifndef SS_RENDER_H
+#define SS_RENDER_H
+
+#include "report.h"
+
+/* ---- render_words.c -------------------------------------------------------------------------- */
+
+/* `1.9 ms`. */
+const char *ss_duration_text(int64_t ns);
+
+/* The span in backquotes; its id where it has no name. */
+const char *ss_span_text(const struct ss_span *span);
+
+const char *ss_function_text(const struct ss_frame *frame);
+const char *ss_place_text(const struct ss_frame *frame);
+
+/* `dns.rs:122`: the end of a place, for the table. */
+const char *ss_short_place(const char *place);
+
+/* Where the span of a violation is made; NULL where that is not known. */
+const char *ss_span_place(const struct ss_violation *violation);
+
+/* `src/main.rs:7 app::f`: the code that does what happens at a site; NULL: not known. */
+const char *ss_site_text(const struct ss_site *site);
+/* The same for the table: the place alone, short, and empty where it is not known. */
+const char *ss_short_site_text(const struct ss_site *site);
+
+/* `thread 3 `name``; full: and what it is for, its tid, and what made it. */
+const char *ss_thread_text(const struct ss_violation *violation, const struct ss_thread *thread,
+                           bool full);
+/* `thread 3, tokio worker`. */
+const char *ss_thread_role_text(const struct ss_violation *violation,
+                                const struct ss_thread *thread);
+
+/* `getaddrinfo("localhost"): 2 addresses, 1.9 ms`. */
+const char *ss_lookup_text(const struct ss_lookup *lookup);
+
+/* ---- render_story.c -------------------------------------------------------------------------- */
+
+/* The table of what happened, a column for each thread, up to the moment of the violation. */
+void ss_print_story(FILE *out, const struct ss_violation *violation);
+
+/* ---- render_facts.c -------------------------------------------------------------------------- */
+
+/* The site whose code the arrow under the title points at. */
+enum ss_site_kind ss_arrow_site(const struct ss_violation *violation);
+
+/* What stands beside the caret: what is wrong there. */
+const char *ss_arrow_note(const struct ss_violation *violation);
+
+/* Whether the stacks of its sites tell more than the lines above them do. */
+bool ss_wants_stacks(const struct ss_violation *violation);
+
+/* The facts that a rule alone has, a line each; times (may be NULL) is told with the last. */
+void ss_print_facts(FILE *out, const struct ss_violation *violation, const char *times);
+
+/* What the user saw because of it. */
+void ss_print_consequences(FILE *out, const struct ss_violation *violation);
+
+/* ---- render_text.c --------------------------------------------------------------------------- */
+
+/* Prints text in lines of about 100 columns, broken at spaces. The first begins at that column, the
+ * others are indented. */
+void ss_print_wrapped(FILE *out, const char *text, size_t column, int indent);
+
+#endif

@@ -1,0 +1,125 @@
+/* The words that the text report is made of: spans, places, threads, look-ups. Whatever comes from a
+ * log or a binary is made fit for a terminal here. Called by the other parts of the text report. */
+#include "render.h"
+
+#include <string.h>
+
+#include "text.h"
+
+enum { NAME_MAX_COLUMNS = 80, FUNCTION_MAX_COLUMNS = 100, SHORT_MAX_COLUMNS = 60 };
+
+const char *ss_duration_text(int64_t ns)
+{
+    static const struct {
+        int64_t least;
+        double unit;
+        const char *name;
+    } units[] = {{1000000000, 1e9, "s"}, {1000000, 1e6, "ms"}, {1000, 1e3, "us"}, {0, 1, "ns"}};
+    size_t i = 0;
+    while (ns < units[i].least && units[i].least)
+        i++;
+    double value = (double)ns / units[i].unit;
+    return ss_text(value < 10 && units[i].unit > 1 ? "%.1f %s" : "%.0f %s", value, units[i].name);
+}
+
+const char *ss_span_text(const struct ss_span *span)
+{
+    if (span->name)
+        return ss_text("`%s`", ss_text_clean_to(span->name, NAME_MAX_COLUMNS));
+    return ss_text("<%s>", span->id ? ss_text_clean(span->id) : "?");
+}
+
+const char *ss_function_text(const struct ss_frame *frame)
+{
+    const char *function = ss_short_function(frame->function, frame->name);
+    return function ? ss_text_clean_to(function, FUNCTION_MAX_COLUMNS) : "?";
+}
+
+const char *ss_place_text(const struct ss_frame *frame)
+{
+    return ss_text_clean(ss_frame_place(frame));
+}
+
+const char *ss_short_place(const char *place)
+{
+    const char *slash = place ? strrchr(place, '/') : NULL;
+    return ss_text_clean(slash ? slash + 1 : place ? place : "");
+}
+
+/* A call site's file is relative to where the program was built; a frame at the creation knows the
+ * same file by its whole path. */
+const char *ss_span_place(const struct ss_violation *violation)
+{
+    const char *file = violation->span.file;
+    const struct ss_frames *frames = &violation->sites[SS_SITE_CREATED].frames;
+    if (!file)
+        return NULL;
+    const char *tail = ss_text("/%s", file);
+    for (size_t i = 0; *file != '/' && i < frames->count; i++) {
+        if (!ss_text_ends(frames->frames[i].file, tail))
+            continue;
+        file = frames->frames[i].file;
+        break;
+    }
+    return ss_text_clean(ss_place(file, (unsigned)violation->span.line));
+}
+
+const char *ss_site_text(const struct ss_site *site)
+{
+    const struct ss_frame *frame = ss_responsible_frame(&site->frames);
+    if (!frame)
+        return NULL;
+    return frame->function ? ss_text("%s %s", ss_place_text(frame), ss_function_text(frame))
+                           : ss_place_text(frame);
+}
+
+const char *ss_short_site_text(const struct ss_site *site)
+{
+    const struct ss_frame *frame = ss_responsible_frame(&site->frames);
+    return frame ? ss_short_place(ss_frame_place(frame)) : "";
+}
+
+/* ---- threads ---- */
+
+const char *ss_thread_text(const struct ss_violation *violation, const struct ss_thread *thread,
+                           bool full)
+{
+    const char *role = ss_thread_role(violation, thread);
+    char *text = ss_text("thread %lld", (long long)thread->serial);
+    bool is_main = role && strcmp(role, "main thread") == 0;
+    bool pool = role && ss_text_starts(role, "tokio");
+    if (thread->name && !pool)
+        text = ss_text("%s `%s`", text, ss_text_clean_to(thread->name, 32));
+    if (!full)
+        return text;
+    if (role && !is_main)
+        text = ss_text("%s, %s", text, role);
+    if (thread->tid)
+        text = ss_text("%s, tid %lld", text, (long long)thread->tid);
+    if (thread->created_by)
+        text = ss_text("%s (made by thread %lld)", text, (long long)thread->created_by);
+    return text;
+}
+
+const char *ss_thread_role_text(const struct ss_violation *violation,
+                                const struct ss_thread *thread)
+{
+    const char *role = ss_thread_role(violation, thread);
+    return ss_text("thread %lld%s%s", (long long)thread->serial, role ? ", " : "",
+                   role ? role : "");
+}
+
+/* ---- look-ups ---- */
+
+const char *ss_lookup_text(const struct ss_lookup *lookup)
+{
+    const char *host = lookup->host ? ss_text_clean_to(lookup->host, SHORT_MAX_COLUMNS) : NULL;
+    const char *what = host ? ss_text("getaddrinfo(\"%s\")", host) : "getaddrinfo(..)";
+    const char *result = lookup->result == 0
+                             ? ss_text("%lld address%s", (long long)lookup->addresses,
+                                       lookup->addresses == 1 ? "" : "es")
+                         : lookup->error ? ss_text_clean_to(lookup->error, SHORT_MAX_COLUMNS)
+                                         : ss_text("error %lld", (long long)lookup->result);
+    return lookup->ns >= 0 ? ss_text("%s: %s, %s", what, result, ss_duration_text(lookup->ns))
+                           : ss_text("%s: %s", what, result);
+}
