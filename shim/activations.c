@@ -318,6 +318,15 @@ static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t 
     return in_a_poll(entry, watch, event_loop);
 }
 
+/* What a park was called through: its names are asked for only if they matter. */
+static void note_park(struct ss_thread *thread, struct ss_watch *watch)
+{
+    struct ss_frame frames[SS_CHAIN];
+    uint32_t count = ss_stack_frames(thread, frames, SS_CHAIN);
+    for (uint32_t i = 0; i < SS_CHAIN; i++)
+        watch->park_functions[i] = i < count ? frames[i].function : 0;
+}
+
 static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_entry *entry,
                          uintptr_t sp, uintptr_t caller)
 {
@@ -331,8 +340,10 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     if (dead == 0)
         return;
     uint64_t now = dead > before || !watch->suspected ? ss_sys_clock(0) : 0;
-    if (before == 0)
+    if (before == 0) {
         watch->parked = (struct ss_moment){now, caller, thread->serial, 0};
+        note_park(thread, watch);
+    }
     for (uint32_t i = before; i < dead; i++)
         watch->parked_at[i] = now;
     for (uint32_t i = 0; i < dead; i++)
@@ -412,34 +423,72 @@ void ss_activations_end(void)
 
 /* ---- at the exit ----------------------------------------------------------------------------- */
 
-/* The innermost frame of the enter whose function is on the stack now; -1 for none. *same: it is
- * the same activation. */
+/* The innermost frame of the enter whose function is on the stack now, innermost in frames[*now];
+ * -1 for none. *same: it is the same activation. */
 static int shared(const struct ss_watch *watch, const struct ss_frame *frames, uint32_t count,
-                  bool *same)
+                  uint32_t *now, bool *same)
 {
     for (uint32_t i = 0; i < watch->count; i++) {
-        bool found = false;
+        *now = count;
         *same = false;
-        for (uint32_t j = 0; j < count; j++)
+        for (uint32_t j = count; j--;)
             if (frames[j].function == watch->frames[i].function) {
-                found = true;
+                *now = j;
                 *same |= frames[j].cfa == watch->frames[i].cfa;
             }
-        if (found)
+        if (*now < count)
             return (int)i;
     }
     return -1;
 }
 
-/* Whether a function may be the body of a future, or hold it, as its name tells: a plain function
- * that keeps a guard from one call to the next is at liberty to. */
-static bool may_poll(uintptr_t function, bool surely)
+static bool runs_futures(uint8_t kind)
 {
-    uint8_t kind;
-    ss_names_of(&function, 1, &kind);
-    if (!kind)
+    return kind & (SS_NAME_POLL | SS_NAME_RUNTIME);
+}
+
+/* Whether what is on the stack now beyond the function, or was at the park, runs futures. */
+static bool futures_run(const struct ss_watch *watch, const uint8_t *kinds, uint32_t count)
+{
+    uint8_t at_park[SS_CHAIN];
+    for (uint32_t i = 0; i < count; i++)
+        if (runs_futures(kinds[i]))
+            return true;
+    if (!watch->dead_at_park)
+        return false;
+    ss_names_of(watch->park_functions, SS_CHAIN, at_park);
+    for (uint32_t i = 0; i < SS_CHAIN; i++)
+        if (runs_futures(at_park[i]))
+            return true;
+    return false;
+}
+
+/* Whether a function that had the guard in two of its activations may be the body of a future, or
+ * hold it, as names tell: a plain function that keeps a guard from one call to the next is at
+ * liberty to. Bodies of futures are closures by name; where nothing is known to run futures, a
+ * closure that is called in the function that it is written in is no such body. frames: now, from
+ * the function outwards. surely: silence of names is not enough. */
+static bool may_poll(const struct ss_watch *watch, const struct ss_frame *frames, uint32_t count,
+                     bool surely)
+{
+    uintptr_t functions[SS_FRAMES_NEAR];
+    uint8_t kinds[SS_FRAMES_NEAR];
+    for (uint32_t i = 0; i < count; i++)
+        functions[i] = frames[i].function;
+    ss_names_of(functions, count, kinds);
+    if (!kinds[0])
         return !surely;
-    return kind & (SS_NAME_CLOSURE | SS_NAME_POLL | SS_NAME_RUNTIME | SS_NAME_STANDARD);
+    if (runs_futures(kinds[0]))
+        return true;
+    if (!(kinds[0] & (SS_NAME_CLOSURE | SS_NAME_STANDARD)))
+        return false;
+    if (futures_run(watch, kinds, count))
+        return true;
+    uint32_t caller = 1;
+    while (caller < count && kinds[caller] & SS_NAME_STANDARD)
+        caller++;
+    return kinds[0] & SS_NAME_CLOSURE && caller < count &&
+           !ss_names_related(SS_IS_ENCLOSING, functions[0], &functions[caller], 1);
 }
 
 /* The frame of the future's body that the guard was taken in, where the exit comes of the future
@@ -450,7 +499,8 @@ static int dropped(const struct ss_watch *watch, const struct ss_frame *frames, 
     uintptr_t functions[SS_FRAMES_NEAR];
     for (uint32_t i = 0; i < count; i++)
         functions[i] = frames[i].function;
-    return ss_names_drop(watch->frames[holder].function, functions, count) ? holder : -1;
+    return ss_names_related(SS_IS_GLUE, watch->frames[holder].function, functions, count) ? holder
+                                                                                          : -1;
 }
 
 /* Whether it is worth asking how a guard went whose exit shares no dead frame with its enter: some
@@ -464,26 +514,34 @@ static bool outlived_holder(const struct ss_watch *watch, int index, bool same)
     return index < 0 || !same || (uint32_t)holder_of(watch) < dead;
 }
 
+/* On a frame of its own: the copy is large. */
+static SS_COLD void judge_outlived(struct ss_thread *thread, const struct ss_call *call,
+                                   const struct ss_entry *entry, uint32_t index)
+{
+    struct ss_open open;
+    ss_open_copy(entry, &open);
+    ss_judge_held(thread, call, &open, index, false);
+}
+
 void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
                         struct ss_entry *entry)
 {
     struct ss_watch *watch = entry->watch;
     struct ss_frame frames[SS_FRAMES_NEAR];
     uint32_t count = ss_stack_frames(thread, frames, SS_FRAMES_NEAR);
+    uint32_t now;
     bool same, learning = watch->learning;
-    int index = shared(watch, frames, count, &same);
+    int index = shared(watch, frames, count, &now, &same);
     bool at_park = index >= 0 && (uint32_t)index < watch->dead_at_park;
     bool at_event = index >= 0 && (uint32_t)index < watch->dead_at_event;
     int body = -1;
-    if ((at_park || at_event) && may_poll(watch->frames[index].function, !at_park))
+    if ((at_park || at_event) && may_poll(watch, &frames[now], count - now, !at_park))
         body = index;
     else if (outlived_holder(watch, index, same))
         body = dropped(watch, frames, count);
-    if (body >= 0) {
-        struct ss_open open;
-        ss_open_copy(entry, &open);
-        ss_judge_held(thread, call, &open, (uint32_t)body, false);
-    } else if (index >= 0 && same && learning) {
+    if (body >= 0)
+        judge_outlived(thread, call, entry, (uint32_t)body);
+    else if (index >= 0 && same && learning) {
         learn(entry, watch, (uint32_t)index);
     } else if (index < 0 && !learning && watch->dead_at_park) {
         /* The holder that was learned is not where this guard was held. */
@@ -521,11 +579,12 @@ static bool is_of_one_task(const struct ss_watch *watch, int index)
 int ss_activation_shared(struct ss_thread *thread, const struct ss_open *open)
 {
     struct ss_frame frames[SS_FRAMES_NEAR];
+    uint32_t now;
     bool same;
     if (open->watch.count == 0 || ss_options.await_check == SS_AWAIT_CHECK_OFF)
         return -1;
     uint32_t count = ss_stack_frames(thread, frames, SS_FRAMES_NEAR);
-    int index = shared(&open->watch, frames, count, &same);
+    int index = shared(&open->watch, frames, count, &now, &same);
     if (index >= 0 && is_of_one_task(&open->watch, index))
         return index;
     return dropped(&open->watch, frames, count);

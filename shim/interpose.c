@@ -129,10 +129,15 @@ SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct ad
 
 /* ---- pthread_create -------------------------------------------------------------------------- */
 
+/* Weak: older libcs have it elsewhere. */
+extern int pthread_attr_getstacksize(const pthread_attr_t *attributes, size_t *size)
+    __attribute__((weak));
+
 /* What a new thread is to know of itself. */
 struct start {
     void *(*function)(void *);
     void *argument;
+    size_t stack_size;
     struct ss_thread_facts facts;
     struct start *next;
 };
@@ -167,7 +172,9 @@ static void *ss_thread_start(void *argument)
 {
     struct start start = *(struct start *)argument;
     put_start(argument);
-    (void)ss_thread_attach(&start.facts);
+    struct ss_thread *thread = ss_thread_attach(&start.facts);
+    if (thread)
+        ss_thread_know_stack(thread, (uintptr_t)__builtin_frame_address(0), start.stack_size);
     void *result = start.function(start.argument);
     if (ss_self && ss_self != &ss_thread_gone)
         ss_self->ending = true;
@@ -175,7 +182,8 @@ static void *ss_thread_start(void *argument)
 }
 
 /* Notes who makes the thread; NULL where that cannot be. */
-static struct start *describe_start(void *(*function)(void *), void *argument)
+static struct start *describe_start(const pthread_attr_t *attributes, void *(*function)(void *),
+                                    void *argument)
 {
     struct ss_thread *thread = ss_begin();
     if (!thread)
@@ -185,6 +193,9 @@ static struct start *describe_start(void *(*function)(void *), void *argument)
         memset(&start->facts, 0, sizeof start->facts);
         start->function = function;
         start->argument = argument;
+        start->stack_size = 0;
+        if (attributes && pthread_attr_getstacksize)
+            (void)pthread_attr_getstacksize(attributes, &start->stack_size);
         start->facts.creator = thread->serial;
         if (ss_options.stacks != SS_STACKS_OFF)
             start->facts.creation_stack = ss_stack_capture(thread);
@@ -205,7 +216,7 @@ SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
     if (!real_pthread_create)
         return 11; /* EAGAIN */
     int saved = ss_errno();
-    struct start *start = watching() ? describe_start(function, argument) : NULL;
+    struct start *start = watching() ? describe_start(attributes, function, argument) : NULL;
     ss_set_errno(saved);
     if (!start)
         return real_pthread_create(thread, attributes, function, argument);

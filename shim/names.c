@@ -14,7 +14,7 @@
 /* Answers that are kept, a power of two; readings of a file in the life of a process, each of which
  * costs milliseconds where the file is large; addresses asked for in one of them. */
 enum { ANSWERS = 1024, READINGS_MAX = 64, BATCH = 32, NAME_MAX_LENGTH = 8192 };
-enum { DROPS = 64 };
+enum { RELATIONS = 64 };
 
 struct answer {
     uintptr_t address;
@@ -24,11 +24,11 @@ struct answer {
 struct ss_lock ss_names_lock;
 static struct answer answers[ANSWERS];
 static uint32_t readings;
-/* By a hash of holder and functions. */
-static struct drop {
+/* By a hash of what was asked. */
+static struct answer_to_related {
     uint64_t key;
-    bool drops;
-} drops[DROPS];
+    bool related;
+} related[RELATIONS];
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -57,6 +57,9 @@ static const struct {
     {"actix_rt", SS_NAME_RUNTIME},
     {"monoio", SS_NAME_RUNTIME},
     {"glommio", SS_NAME_RUNTIME},
+    {"mio", SS_NAME_RUNTIME},
+    {"polling", SS_NAME_RUNTIME},
+    {"parking", SS_NAME_RUNTIME},
 };
 
 static bool contains(struct ss_text text, const char *what)
@@ -237,14 +240,42 @@ static bool is_v0_glue(struct ss_text name, struct ss_text body)
     return length > 8 && memmem(name.data, name.length, body.data, length) != NULL;
 }
 
-bool ss_name_is_glue(const char *name, size_t length, const char *body, size_t body_length)
+/* Legacy: `a::b` for the body `a::b::{{closure}}`: what its components are before the last. */
+static bool is_legacy_enclosing(struct ss_text name, struct ss_text body)
 {
+    struct ss_text one, other;
+    while (take_component(&name, &one) && take_component(&body, &other)) {
+        if (one.length == 17 && one.data[0] == 'h')
+            return begins(other, "_$u7b$$u7b$closure") && take_component(&body, &other) &&
+                   other.length == 17 && other.data[0] == 'h';
+        if (one.length != other.length || memcmp(one.data, other.data, one.length) != 0)
+            return false;
+    }
+    return false;
+}
+
+/* v0: the body's name is `NC`, the path that it is written in, and its number there. */
+static bool is_v0_enclosing(struct ss_text name, struct ss_text body)
+{
+    return begins(body, "NC") && name.length > 2 && body.length > name.length + 2 &&
+           memcmp(body.data + 2, name.data, name.length) == 0;
+}
+
+bool ss_name_is(enum ss_relation relation, const char *name, size_t length, const char *body,
+                size_t body_length)
+{
+    static bool (*const checks[][2])(struct ss_text, struct ss_text) = {
+        [SS_IS_GLUE] = {is_legacy_glue, is_v0_glue},
+        [SS_IS_ENCLOSING] = {is_legacy_enclosing, is_v0_enclosing},
+    };
     struct ss_text text = {name, length < UINT32_MAX ? (uint32_t)length : 0};
     struct ss_text other = {body, body_length < UINT32_MAX ? (uint32_t)body_length : 0};
     if (begins(text, "_ZN") && begins(other, "_ZN"))
-        return is_legacy_glue(text, (struct ss_text){body + 3, other.length - 3});
+        return checks[relation][0]((struct ss_text){name + 3, text.length - 3},
+                                   (struct ss_text){body + 3, other.length - 3});
     if (begins(text, "_R") && begins(other, "_R"))
-        return is_v0_glue(text, (struct ss_text){body + 2, other.length - 2});
+        return checks[relation][1]((struct ss_text){name + 2, text.length - 2},
+                                   (struct ss_text){body + 2, other.length - 2});
     return false;
 }
 
@@ -339,21 +370,22 @@ void ss_names_of(const uintptr_t *addresses, uint32_t count, uint8_t *kinds)
     }
 }
 
-/* ---- drop glue ------------------------------------------------------------------------------- */
+/* ---- relations ------------------------------------------------------------------------------- */
 
-static struct drop *drop_of(uint64_t key)
+static struct answer_to_related *relation_of(uint64_t key)
 {
-    return &drops[key & (DROPS - 1)];
+    return &related[key & (RELATIONS - 1)];
 }
 
-static bool read_drop(uintptr_t holder, const uintptr_t *functions, uint32_t count)
+static bool read_relation(enum ss_relation relation, uintptr_t body, const uintptr_t *functions,
+                          uint32_t count)
 {
     struct ss_elf elf;
     struct wanted wanted;
     bool found = false;
     memset(&wanted, 0, sizeof wanted);
-    wanted.module = ss_module_of(holder);
-    wanted.addresses[wanted.count++] = holder;
+    wanted.module = ss_module_of(body);
+    wanted.addresses[wanted.count++] = body;
     for (uint32_t i = 0; i < count && wanted.count < BATCH; i++)
         wanted.addresses[wanted.count++] = functions[i];
     if (!wanted.module || !ss_elf_open(wanted.module, &elf))
@@ -364,31 +396,33 @@ static bool read_drop(uintptr_t holder, const uintptr_t *functions, uint32_t cou
     if (wanted.names[0])
         length = ss_elf_name(&elf, wanted.names[0], elf.buffer, NAME_MAX_LENGTH);
     for (uint32_t i = 1; length && i < wanted.count && !found; i++)
-        found = wanted.names[i] &&
-                ss_name_is_glue(name, ss_elf_name(&elf, wanted.names[i], name, NAME_MAX_LENGTH),
-                                elf.buffer, length);
+        found =
+            wanted.names[i] &&
+            ss_name_is(relation, name, ss_elf_name(&elf, wanted.names[i], name, NAME_MAX_LENGTH),
+                       elf.buffer, length);
     ss_elf_close(&elf);
     return found;
 }
 
-bool ss_names_drop(uintptr_t holder, const uintptr_t *functions, uint32_t count)
+bool ss_names_related(enum ss_relation relation, uintptr_t body, const uintptr_t *functions,
+                      uint32_t count)
 {
-    uint64_t key = holder;
+    uint64_t key = body + relation;
     for (uint32_t i = 0; i < count; i++)
         key = (key ^ functions[i]) * UINT64_C(0x9e3779b97f4a7c15);
     key ^= key >> 32;
     if (!ss_lock(&ss_names_lock))
         return false;
-    struct drop drop = *drop_of(key);
-    bool known = drop.key == key, may_read = known || readings++ < READINGS_MAX;
+    struct answer_to_related answer = *relation_of(key);
+    bool known = answer.key == key, may_read = known || readings++ < READINGS_MAX;
     ss_unlock(&ss_names_lock);
     if (known || !may_read)
-        return known && drop.drops;
+        return known && answer.related;
 
-    drop = (struct drop){key, read_drop(holder, functions, count)};
+    answer = (struct answer_to_related){key, read_relation(relation, body, functions, count)};
     if (!ss_lock(&ss_names_lock))
-        return drop.drops;
-    *drop_of(key) = drop;
+        return answer.related;
+    *relation_of(key) = answer;
     ss_unlock(&ss_names_lock);
-    return drop.drops;
+    return answer.related;
 }

@@ -18,13 +18,17 @@ enum {
  * of their modules' files, once per function: slow context, no lock held. */
 SS_HIDDEN void ss_names_of(const uintptr_t *addresses, uint32_t count, uint8_t *kinds);
 
-/* Whether one of the functions is the drop glue of the future whose body holder is: what drops it
- * where it was left off. Context as above; answers are kept. */
-SS_HIDDEN bool ss_names_drop(uintptr_t holder, const uintptr_t *functions, uint32_t count);
+/* What a function may be to the body of a closure: its drop glue (for a future's body: what drops it
+ * where it was left off), or the function that it is written in. */
+enum ss_relation { SS_IS_GLUE, SS_IS_ENCLOSING };
+
+/* Whether one of the functions is that to body. Context as above; answers are kept. */
+SS_HIDDEN bool ss_names_related(enum ss_relation relation, uintptr_t body,
+                                const uintptr_t *functions, uint32_t count);
 
 /* The same of two mangled names. Pure. */
-SS_HIDDEN bool ss_name_is_glue(const char *name, size_t length, const char *body,
-                               size_t body_length);
+SS_HIDDEN bool ss_name_is(enum ss_relation relation, const char *name, size_t length,
+                          const char *body, size_t body_length);
 
 /* What a mangled name says. Pure. */
 SS_HIDDEN uint8_t ss_name_kind(const char *name, size_t length);

@@ -555,6 +555,18 @@ bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
     return found;
 }
 
+void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size)
+{
+    /* What libc keeps for the thread lies above its frames and counts as part of the size: a little
+     * below the true end nobody's stack pointer ever is. */
+    enum { PAGE = 4096, LEAST = 16384 };
+    uintptr_t high = (frame + PAGE) & ~(uintptr_t)(PAGE - 1);
+    if (size < LEAST || size > high)
+        size = LEAST;
+    thread->stack_high = high;
+    thread->stack_low = high - size;
+}
+
 bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uintptr_t *high)
 {
     if (sp < thread->stack_low || sp >= thread->stack_high) {

@@ -103,6 +103,10 @@ SS_HIDDEN uint32_t ss_threads_seen(void);
 SS_HIDDEN bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low,
                                uintptr_t *high);
 
+/* The calling thread, new, has its first frame at this address, on a stack of that size (0: not
+ * known): so its bounds need not be looked for. */
+SS_HIDDEN void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size);
+
 /* Start: makes the key whose destructor ends a thread's record. Child: forgets the other threads
  * and begins all counts again. */
 SS_HIDDEN void ss_threads_start(void);

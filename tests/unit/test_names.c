@@ -80,16 +80,40 @@ static const struct {
     {"_ZN4core3ptr20drop_in_place$LT$", "_ZN3app17hc6c206dc45727a56E", false},
 };
 
+static const struct {
+    const char *outer, *body;
+    bool is;
+} enclosing[] = {
+    {"_ZN3app9begin_job17h0123456789abcdefE",
+     "_ZN3app9begin_job28_$u7b$$u7b$closure$u7d$$u7d$17hc6c206dc45727a56E", true},
+    {"_ZN3app4main28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE",
+     "_ZN3app4main28_$u7b$$u7b$closure$u7d$$u7d$28_$u7b$$u7b$closure$u7d$$u7d$17hc6c206dc45727a56E",
+     true},
+    {"_ZN3app4main17h0123456789abcdefE",
+     "_ZN3app9begin_job28_$u7b$$u7b$closure$u7d$$u7d$17hc6c206dc45727a56E", false},
+    {"_ZN3app9begin_job17h0123456789abcdefE", "_ZN3app9begin_job17h0123456789abcdefE", false},
+    {"_ZN3app17h0123456789abcdefE",
+     "_ZN3app9begin_job28_$u7b$$u7b$closure$u7d$$u7d$17hc6c206dc45727a56E", false},
+    {"_RNvCs1234_3app9begin_job", "_RNCNvCs1234_3app9begin_job0B3_", true},
+    {"_RNvCs1234_3app4main", "_RNCNvCs1234_3app9begin_job0B3_", false},
+};
+
 int main(void)
 {
+    for (size_t i = 0; i < sizeof enclosing / sizeof enclosing[0]; i++)
+        if (ss_name_is(SS_IS_ENCLOSING, enclosing[i].outer, strlen(enclosing[i].outer),
+                       enclosing[i].body, strlen(enclosing[i].body)) != enclosing[i].is) {
+            fprintf(stderr, "%s\n", enclosing[i].body);
+            CHECK(!"the enclosing function");
+        }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (ss_name_kind(kinds[i].name, strlen(kinds[i].name)) != kinds[i].kind) {
             fprintf(stderr, "%s\n", kinds[i].name);
             CHECK(!"the kind");
         }
     for (size_t i = 0; i < sizeof glues / sizeof glues[0]; i++)
-        if (ss_name_is_glue(glues[i].glue, strlen(glues[i].glue), glues[i].body,
-                            strlen(glues[i].body)) != glues[i].is) {
+        if (ss_name_is(SS_IS_GLUE, glues[i].glue, strlen(glues[i].glue), glues[i].body,
+                       strlen(glues[i].body)) != glues[i].is) {
             fprintf(stderr, "%s\n", glues[i].glue);
             CHECK(!"the glue");
         }
@@ -99,8 +123,8 @@ int main(void)
             char *exact = malloc(length ? length : 1);
             memcpy(exact, glues[i].glue, length);
             (void)ss_name_kind(exact, length);
-            (void)ss_name_is_glue(exact, length, glues[i].body, strlen(glues[i].body));
-            (void)ss_name_is_glue(glues[i].glue, strlen(glues[i].glue), exact, length);
+            (void)ss_name_is(SS_IS_GLUE, exact, length, glues[i].body, strlen(glues[i].body));
+            (void)ss_name_is(SS_IS_GLUE, glues[i].glue, strlen(glues[i].glue), exact, length);
             free(exact);
         }
     return failures != 0;
