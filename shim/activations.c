@@ -25,9 +25,9 @@
 #include "stacks.h"
 #include "threads.h"
 
-/* Entries looked at in a park; readings of /proc/self/maps for stacks that are not known, by
- * thread; when an open guard is suspected; frames of a stack asked for by name. */
-enum { ENTRIES_MAX = 64, STACK_READS_MAX = 64, SUSPECT_PARKS = 3, NAMED_FRAMES = 32 };
+/* Entries looked at in a park; when an open guard is suspected; frames of a stack asked for by
+ * name. */
+enum { ENTRIES_MAX = 64, SUSPECT_PARKS = 3, NAMED_FRAMES = 32 };
 enum { EVENT_WALKS_MAX = 64 };
 enum { WATCHES_AT_ONCE = 4 };
 static const uint64_t suspect_ns = 1000000000;
@@ -67,6 +67,13 @@ void ss_watch_drop(struct ss_thread *thread, struct ss_entry *entry)
     thread->free_watches = watch;
 }
 
+struct ss_open *ss_open_scratch(struct ss_thread *thread)
+{
+    if (!thread->open)
+        thread->open = ss_alloc(sizeof *thread->open);
+    return thread->open;
+}
+
 /* The watch of an entry whose holder was known: made now. */
 static struct ss_watch *watch_holder(struct ss_thread *thread, struct ss_entry *entry)
 {
@@ -104,27 +111,18 @@ void ss_open_copy(const struct ss_entry *entry, struct ss_open *open)
 
 /* ---- at the enter ---------------------------------------------------------------------------- */
 
-/* Whether sp is on the stack whose bounds the thread knows; looks for them where they are not. */
-static bool on_known_stack(struct ss_thread *thread, uintptr_t sp)
-{
-    uintptr_t low, high;
-    if (sp >= thread->stack_low && sp < thread->stack_high)
-        return true;
-    return thread->stack_reads++ < STACK_READS_MAX && ss_thread_stack(thread, sp, &low, &high);
-}
-
 /* The activations from the caller of the thunk outwards. */
 static uint32_t callers(struct ss_thread *thread, const struct ss_call *call, uintptr_t rbp,
                         struct ss_activation *chain, uint32_t max)
 {
     struct ss_frame frames[SS_CHAIN];
     uint32_t count = ss_walk_callers(call->caller, call->frame + sizeof(uintptr_t), rbp,
-                                     thread->stack_high, frames, max);
+                                     thread->own_high, frames, max);
     if (count == 0)
         count = ss_stack_frames(thread, frames, max);
     uint32_t known = 0;
     while (known < count && frames[known].function && frames[known].cfa > call->frame &&
-           frames[known].cfa <= thread->stack_high) {
+           frames[known].cfa <= thread->own_high) {
         chain[known] =
             (struct ss_activation){frames[known].function, frames[known].cfa,
                                    *(const uintptr_t *)(frames[known].cfa - sizeof(uintptr_t))};
@@ -136,10 +134,11 @@ static uint32_t callers(struct ss_thread *thread, const struct ss_call *call, ui
 void ss_activation_note_slow(struct ss_thread *thread, struct ss_entry *entry,
                              struct ss_place *place, const struct ss_call *call, uintptr_t rbp)
 {
-    if (ss_options.await_check == SS_AWAIT_CHECK_OFF || !on_known_stack(thread, call->frame))
+    if (ss_options.await_check == SS_AWAIT_CHECK_OFF || !ss_thread_own_stack(thread, call->frame))
         return;
     struct ss_activation chain[SS_CHAIN];
-    uint64_t holding = atomic_load_explicit(&place->holding, memory_order_relaxed);
+    uint64_t holding =
+        place ? atomic_load_explicit(&place->holding, memory_order_relaxed) : SS_HOLDING_ALL;
     bool learned = holding & (SS_HOLDING_DIRECT | SS_HOLDING_DEEP);
     uint32_t depth = holding & SS_HOLDING_DEEP ? (uint8_t)(holding >> SS_HOLDING_DEPTH_SHIFT) : 0;
     uint32_t count = callers(thread, call, rbp, chain, learned ? depth + 1 : SS_CHAIN);
@@ -191,7 +190,7 @@ static bool is_dead(struct ss_thread *thread, struct walk *walk, const struct ss
 {
     if (ss_activation_dead(thread, frame, sp))
         return true;
-    return walk && frame->cfa > sp && frame->cfa <= thread->stack_high &&
+    return walk && frame->cfa > sp && frame->cfa <= thread->own_high &&
            is_passed_by(thread, walk, frame);
 }
 
@@ -245,19 +244,42 @@ static bool is_plumbing(uint8_t kind)
     return kind & (SS_NAME_TRACING | SS_NAME_STANDARD);
 }
 
+static bool runs_futures(uint8_t kind)
+{
+    return kind & (SS_NAME_POLL | SS_NAME_RUNTIME);
+}
+
+/* What the functions of the chain are. */
+static void name_chain(const struct ss_watch *watch, uint8_t kinds[SS_CHAIN])
+{
+    uintptr_t addresses[SS_CHAIN];
+    for (uint32_t i = 0; i < watch->count; i++)
+        addresses[i] = watch->frames[i].function;
+    ss_names_of(addresses, watch->count, kinds);
+}
+
 /* Which frame of the chain holds the guard, as names tell: the innermost that is not part of
  * tracing or of Rust's own crates. Without names it is the outermost of the chain. */
 static int holder_of(const struct ss_watch *watch)
 {
-    uintptr_t addresses[SS_CHAIN];
     uint8_t kinds[SS_CHAIN];
-    for (uint32_t i = 0; i < watch->count; i++)
-        addresses[i] = watch->frames[i].function;
-    ss_names_of(addresses, watch->count, kinds);
+    name_chain(watch, kinds);
     for (uint32_t i = 0; i < watch->count; i++)
         if (kinds[i] && !is_plumbing(kinds[i]))
             return (int)i;
     return (int)watch->count - 1;
+}
+
+/* Up to where the chain's frames are dead once a poll has returned: through the user's functions,
+ * the first that runs futures excluded. */
+static uint32_t end_of_poll(const struct ss_watch *watch, uint32_t holder)
+{
+    uint8_t kinds[SS_CHAIN];
+    name_chain(watch, kinds);
+    uint32_t end = holder + 1;
+    while (end < watch->count && kinds[end] && !runs_futures(kinds[end]))
+        end++;
+    return end;
 }
 
 /* Whether the guard was taken in code that a future's poll runs: by names where there are any, else
@@ -270,10 +292,10 @@ static bool in_a_poll(const struct ss_entry *entry, const struct ss_watch *watch
         known += kinds[i++] != 0;
     if (i == count)
         return known == 0 && event_loop;
-    if (!(kinds[i] & (SS_NAME_CLOSURE | SS_NAME_POLL | SS_NAME_RUNTIME)))
+    if (kinds[i] & SS_NAME_UNASKED || !(kinds[i] & SS_NAME_CLOSURE || runs_futures(kinds[i])))
         return false;
     for (; i < count; i++)
-        if (kinds[i] & (SS_NAME_POLL | SS_NAME_RUNTIME))
+        if (runs_futures(kinds[i]))
             return true;
     return false;
 }
@@ -305,14 +327,16 @@ static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t 
 {
     if (watch->parks[0] < parks && now - watch->parked_at[0] < suspect_ns)
         return false;
-    if (watch->holder < 0) {
+    if (watch->holder < 0)
         watch->holder = holder_of(watch);
-        if (watch->learning && (uint32_t)watch->holder >= watch->dead_at_park)
-            learn(entry, watch, (uint32_t)watch->holder);
-    }
     uint32_t holder = (uint32_t)watch->holder;
-    if (holder >= watch->dead_at_park ||
-        (watch->parks[holder] < parks && now - watch->parked_at[holder] < suspect_ns))
+    if (holder >= watch->dead_at_park || end_of_poll(watch, holder) > watch->dead_at_park) {
+        watch->settled = watch->dead_at_park;
+        if (watch->learning && holder >= watch->dead_at_park)
+            learn(entry, watch, holder);
+        return false;
+    }
+    if (watch->parks[holder] < parks && now - watch->parked_at[holder] < suspect_ns)
         return false;
     watch->suspected = true;
     return in_a_poll(entry, watch, event_loop);
@@ -339,7 +363,8 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     uint32_t before = watch->dead_at_park, dead = count_dead(thread, walk, watch, before, sp);
     if (dead == 0)
         return;
-    uint64_t now = dead > before || !watch->suspected ? ss_sys_clock(0) : 0;
+    bool asks = !watch->suspected && watch->settled != dead;
+    uint64_t now = dead > before || asks ? ss_sys_clock(0) : 0;
     if (before == 0) {
         watch->parked = (struct ss_moment){now, caller, thread->serial, 0};
         note_park(thread, watch);
@@ -349,10 +374,12 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     for (uint32_t i = 0; i < dead; i++)
         watch->parks[i]++;
     watch->dead_at_park = dead;
-    if (!watch->suspected && is_suspect(entry, watch, SUSPECT_PARKS, now, thread->event_loop)) {
-        struct ss_open open;
-        ss_open_copy(entry, &open);
-        ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, &open, now);
+    if (!asks || !is_suspect(entry, watch, SUSPECT_PARKS, now, thread->event_loop))
+        return;
+    struct ss_open *open = ss_open_scratch(thread);
+    if (open) {
+        ss_open_copy(entry, open);
+        ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, open, now);
     }
 }
 
@@ -363,21 +390,34 @@ static uintptr_t outermost_cfa(const struct ss_entry *entry)
     return watch ? watch->frames[watch->count - 1].cfa : entry->holder.cfa;
 }
 
+/* Whether a walk from here found all alive, and nothing was entered or exited since: an event loop
+ * parks at one place over and over. */
+static bool was_here(struct ss_thread *thread, uintptr_t sp, uintptr_t caller)
+{
+    const uint64_t here[4] = {sp, caller,
+                              atomic_load_explicit(&thread->entered, memory_order_relaxed),
+                              atomic_load_explicit(&thread->exited, memory_order_relaxed)};
+    bool same = memcmp(thread->walked_at, here, sizeof here) == 0;
+    memcpy(thread->walked_at, here, sizeof here);
+    return same;
+}
+
 static void look_at_entries(struct ss_thread *thread, uint32_t depth, uintptr_t sp,
                             uintptr_t caller)
 {
     struct ss_entry *entries = ss_stack_entries(thread);
     struct walk walk = {.cfa = 0};
     uint32_t least = depth > ENTRIES_MAX ? depth - ENTRIES_MAX : 0;
+    bool walks = !was_here(thread, sp, caller);
     for (uint32_t i = least; i < depth; i++) {
         uintptr_t cfa =
             entries[i].watch || entries[i].holder.function ? outermost_cfa(&entries[i]) : 0;
-        if (cfa > walk.cfa && cfa <= thread->stack_high && ss_entry_valid(&entries[i]))
+        if (cfa > walk.cfa && cfa <= thread->own_high && ss_entry_valid(&entries[i]))
             walk.cfa = cfa;
     }
     for (uint32_t i = depth; walk.cfa && i-- > least;)
         if (ss_entry_valid(&entries[i]))
-            look_at_park(thread, &walk, &entries[i], sp, caller);
+            look_at_park(thread, walks ? &walk : NULL, &entries[i], sp, caller);
 }
 
 void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
@@ -395,9 +435,8 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
     if ((depth == 0 && !ss_options.history) || !ss_begin())
         return;
     ss_history_note(thread, SS_HISTORY_PARK, NULL, 0, caller);
-    ss_threads_judge_left(false);
     depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
-    if (depth && ss_options.await_check != SS_AWAIT_CHECK_OFF && on_known_stack(thread, sp))
+    if (depth && ss_options.await_check != SS_AWAIT_CHECK_OFF && ss_thread_own_stack(thread, sp))
         look_at_entries(thread, depth, sp, caller);
     ss_end(thread);
 }
@@ -423,84 +462,120 @@ void ss_activations_end(void)
 
 /* ---- at the exit ----------------------------------------------------------------------------- */
 
-/* The innermost frame of the enter whose function is on the stack now, innermost in frames[*now];
- * -1 for none. *same: it is the same activation. */
-static int shared(const struct ss_watch *watch, const struct ss_frame *frames, uint32_t count,
-                  uint32_t *now, bool *same)
+bool ss_nearby_look(struct ss_thread *thread, struct ss_nearby *nearby)
+{
+    struct ss_frame frames[SS_NEARBY];
+    nearby->count = 0;
+    if (ss_options.await_check == SS_AWAIT_CHECK_OFF)
+        return false;
+    nearby->count = ss_stack_frames(thread, frames, SS_NEARBY);
+    for (uint32_t i = 0; i < nearby->count; i++) {
+        nearby->functions[i] = frames[i].function;
+        nearby->cfas[i] = frames[i].cfa;
+    }
+    nearby->named = false;
+    return nearby->count;
+}
+
+static const uint8_t *name_nearby(struct ss_nearby *nearby)
+{
+    if (!nearby->named)
+        ss_names_of(nearby->functions, nearby->count, nearby->kinds);
+    nearby->named = true;
+    return nearby->kinds;
+}
+
+/* The innermost frame of the enter whose function is on the stack now, innermost in nearby's
+ * *now; -1 for none. *same: it is the same activation. */
+static int shared(const struct ss_watch *watch, const struct ss_nearby *nearby, uint32_t *now,
+                  bool *same)
 {
     for (uint32_t i = 0; i < watch->count; i++) {
-        *now = count;
+        *now = nearby->count;
         *same = false;
-        for (uint32_t j = count; j--;)
-            if (frames[j].function == watch->frames[i].function) {
+        for (uint32_t j = nearby->count; j--;)
+            if (nearby->functions[j] == watch->frames[i].function) {
                 *now = j;
-                *same |= frames[j].cfa == watch->frames[i].cfa;
+                *same |= nearby->cfas[j] == watch->frames[i].cfa;
             }
-        if (*now < count)
+        if (*now < nearby->count)
             return (int)i;
     }
     return -1;
 }
 
-static bool runs_futures(uint8_t kind)
+/* Whether futures are run on the stack now, from the index-th frame outwards. */
+static bool futures_run(struct ss_nearby *nearby, uint32_t index)
 {
-    return kind & (SS_NAME_POLL | SS_NAME_RUNTIME);
-}
-
-/* Whether what is on the stack now beyond the function, or was at the park, runs futures. */
-static bool futures_run(const struct ss_watch *watch, const uint8_t *kinds, uint32_t count)
-{
-    uint8_t at_park[SS_CHAIN];
-    for (uint32_t i = 0; i < count; i++)
+    const uint8_t *kinds = name_nearby(nearby);
+    for (uint32_t i = index; i < nearby->count; i++)
         if (runs_futures(kinds[i]))
-            return true;
-    if (!watch->dead_at_park)
-        return false;
-    ss_names_of(watch->park_functions, SS_CHAIN, at_park);
-    for (uint32_t i = 0; i < SS_CHAIN; i++)
-        if (runs_futures(at_park[i]))
             return true;
     return false;
 }
 
+/* Whether they were where the first park was. */
+static bool futures_ran(const struct ss_watch *watch)
+{
+    uint8_t kinds[SS_CHAIN];
+    if (!watch->dead_at_park)
+        return false;
+    ss_names_of(watch->park_functions, SS_CHAIN, kinds);
+    for (uint32_t i = 0; i < SS_CHAIN; i++)
+        if (runs_futures(kinds[i]))
+            return true;
+    return false;
+}
+
+/* Whether a closure is a future's body though nothing that runs futures is known: executors are
+ * written by hand, too. It is not called in the function that it is written in, and has something
+ * to drop where it is left off. */
+static bool is_dropped_by_glue(struct ss_nearby *nearby, uint32_t index)
+{
+    const uint8_t *kinds = name_nearby(nearby);
+    uint32_t caller = index + 1;
+    while (caller < nearby->count && kinds[caller] & SS_NAME_STANDARD)
+        caller++;
+    return caller < nearby->count &&
+           !ss_names_related(SS_IS_ENCLOSING, nearby->functions[index], &nearby->functions[caller],
+                             1) &&
+           ss_name_has_glue(nearby->functions[index]);
+}
+
 /* Whether a function that had the guard in two of its activations may be the body of a future, or
  * hold it, as names tell: a plain function that keeps a guard from one call to the next is at
- * liberty to. Bodies of futures are closures by name; where nothing is known to run futures, a
- * closure that is called in the function that it is written in is no such body. frames: now, from
- * the function outwards. surely: silence of names is not enough. */
-static bool may_poll(const struct ss_watch *watch, const struct ss_frame *frames, uint32_t count,
-                     bool surely)
+ * liberty to, and so is a closure that is none. index: of the function in nearby. at_park: its frame
+ * of the enter was found dead at one; else the silence of names is not enough. */
+static bool may_poll(const struct ss_watch *watch, struct ss_nearby *nearby, uint32_t index,
+                     bool at_park)
 {
-    uintptr_t functions[SS_FRAMES_NEAR];
-    uint8_t kinds[SS_FRAMES_NEAR];
-    for (uint32_t i = 0; i < count; i++)
-        functions[i] = frames[i].function;
-    ss_names_of(functions, count, kinds);
-    if (!kinds[0])
-        return !surely;
-    if (runs_futures(kinds[0]))
-        return true;
-    if (!(kinds[0] & (SS_NAME_CLOSURE | SS_NAME_STANDARD)))
+    uint8_t kind = name_nearby(nearby)[index];
+    if (kind & SS_NAME_UNASKED)
         return false;
-    if (futures_run(watch, kinds, count))
+    if (!kind)
+        return at_park;
+    if (runs_futures(kind))
         return true;
-    uint32_t caller = 1;
-    while (caller < count && kinds[caller] & SS_NAME_STANDARD)
-        caller++;
-    return kinds[0] & SS_NAME_CLOSURE && caller < count &&
-           !ss_names_related(SS_IS_ENCLOSING, functions[0], &functions[caller], 1);
+    if (!(kind & (SS_NAME_CLOSURE | SS_NAME_STANDARD)))
+        return false;
+    if (futures_run(nearby, index) || futures_ran(watch))
+        return true;
+    return at_park && kind & SS_NAME_CLOSURE && is_dropped_by_glue(nearby, index);
 }
 
 /* The frame of the future's body that the guard was taken in, where the exit comes of the future
  * being dropped; -1 where it does not, or cannot be told. */
-static int dropped(const struct ss_watch *watch, const struct ss_frame *frames, uint32_t count)
+static int dropped(const struct ss_watch *watch, const struct ss_nearby *nearby)
 {
+    uint8_t kind;
     int holder = holder_of(watch);
-    uintptr_t functions[SS_FRAMES_NEAR];
-    for (uint32_t i = 0; i < count; i++)
-        functions[i] = frames[i].function;
-    return ss_names_related(SS_IS_GLUE, watch->frames[holder].function, functions, count) ? holder
-                                                                                          : -1;
+    ss_names_of(&watch->frames[holder].function, 1, &kind);
+    if (!(kind & SS_NAME_CLOSURE))
+        return -1;
+    return ss_names_related(SS_IS_GLUE, watch->frames[holder].function, nearby->functions,
+                            nearby->count)
+               ? holder
+               : -1;
 }
 
 /* Whether it is worth asking how a guard went whose exit shares no dead frame with its enter: some
@@ -514,78 +589,76 @@ static bool outlived_holder(const struct ss_watch *watch, int index, bool same)
     return index < 0 || !same || (uint32_t)holder_of(watch) < dead;
 }
 
-/* On a frame of its own: the copy is large. */
-static SS_COLD void judge_outlived(struct ss_thread *thread, const struct ss_call *call,
-                                   const struct ss_entry *entry, uint32_t index)
+/* The index of the frame whose guard outlived it, -1 for none; learns where it did not. */
+static int outlived_frame(const struct ss_entry *entry, struct ss_watch *watch,
+                          struct ss_nearby *nearby)
 {
-    struct ss_open open;
-    ss_open_copy(entry, &open);
-    ss_judge_held(thread, call, &open, index, false);
-}
-
-void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
-                        struct ss_entry *entry)
-{
-    struct ss_watch *watch = entry->watch;
-    struct ss_frame frames[SS_FRAMES_NEAR];
-    uint32_t count = ss_stack_frames(thread, frames, SS_FRAMES_NEAR);
     uint32_t now;
-    bool same, learning = watch->learning;
-    int index = shared(watch, frames, count, &now, &same);
+    bool same;
+    int index = shared(watch, nearby, &now, &same);
     bool at_park = index >= 0 && (uint32_t)index < watch->dead_at_park;
     bool at_event = index >= 0 && (uint32_t)index < watch->dead_at_event;
-    int body = -1;
-    if ((at_park || at_event) && may_poll(watch, &frames[now], count - now, !at_park))
-        body = index;
-    else if (outlived_holder(watch, index, same))
-        body = dropped(watch, frames, count);
+    if ((at_park || at_event) && may_poll(watch, nearby, now, at_park))
+        return index;
+    int body = outlived_holder(watch, index, same) ? dropped(watch, nearby) : -1;
     if (body >= 0)
-        judge_outlived(thread, call, entry, (uint32_t)body);
-    else if (index >= 0 && same && learning) {
+        return body;
+    if (index >= 0 && same && watch->learning) {
         learn(entry, watch, (uint32_t)index);
-    } else if (index < 0 && !learning && watch->dead_at_park) {
+    } else if (index < 0 && !watch->learning && watch->dead_at_park) {
         /* The holder that was learned is not where this guard was held. */
         struct ss_site *site = entry->span ? entry->span->site : NULL;
         struct ss_place *place = site ? ss_place_find(site->enters, entry->entered.caller) : NULL;
         if (place)
             atomic_store_explicit(&place->holding, SS_HOLDING_ALL, memory_order_relaxed);
     }
+    return -1;
+}
+
+void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
+                        struct ss_entry *entry)
+{
+    struct ss_nearby nearby;
+    int index = -1;
+    if (ss_nearby_look(thread, &nearby))
+        index = outlived_frame(entry, entry->watch, &nearby);
+    struct ss_open *open = index >= 0 ? ss_open_scratch(thread) : NULL;
+    if (open) {
+        ss_open_copy(entry, open);
+        ss_judge_held(thread, call, open, (uint32_t)index, false);
+    }
     ss_watch_drop(thread, entry);
 }
 
 /* Whether a frame that both threads share tells that they run one task, rather than that all tasks
  * run alike: it is the first that is not plumbing, with the user's code in it, or a body of the
- * user's. Without names, frames beyond a few are no user's. */
-static bool is_of_one_task(const struct ss_watch *watch, int index)
+ * user's, and futures are run. Without names, frames beyond a few are no user's. */
+static bool is_of_one_task(const struct ss_watch *watch, int index, struct ss_nearby *nearby,
+                           uint32_t now)
 {
     enum { NAMELESS = 4 };
-    uintptr_t addresses[SS_CHAIN];
     uint8_t kinds[SS_CHAIN];
-    for (int i = 0; i <= index; i++)
-        addresses[i] = watch->frames[i].function;
-    ss_names_of(addresses, (uint32_t)index + 1, kinds);
-    if (!kinds[index])
+    uint8_t kind = name_nearby(nearby)[now];
+    if (!kind)
         return index < NAMELESS;
-    if (!(kinds[index] & (SS_NAME_CLOSURE | SS_NAME_POLL | SS_NAME_RUNTIME | SS_NAME_STANDARD)))
+    if (kind & SS_NAME_UNASKED || !futures_run(nearby, now))
         return false;
-    bool is_body =
-        kinds[index] & SS_NAME_CLOSURE && !(kinds[index] & (SS_NAME_RUNTIME | SS_NAME_STANDARD));
+    bool is_body = kind & SS_NAME_CLOSURE && !(kind & (SS_NAME_RUNTIME | SS_NAME_STANDARD));
+    name_chain(watch, kinds);
     for (int i = 0; i < index && !is_body; i++)
         if (!is_plumbing(kinds[i]))
             return false;
-    return true;
+    return is_body || kind & SS_NAME_STANDARD || runs_futures(kind);
 }
 
-int ss_activation_shared(struct ss_thread *thread, const struct ss_open *open)
+int ss_activation_shared(struct ss_nearby *nearby, const struct ss_open *open)
 {
-    struct ss_frame frames[SS_FRAMES_NEAR];
     uint32_t now;
     bool same;
-    if (open->watch.count == 0 || ss_options.await_check == SS_AWAIT_CHECK_OFF)
+    if (open->watch.count == 0)
         return -1;
-    uint32_t count = ss_stack_frames(thread, frames, SS_FRAMES_NEAR);
-    int index = shared(&open->watch, frames, count, &now, &same);
-    if (index >= 0 && is_of_one_task(&open->watch, index))
+    int index = shared(&open->watch, nearby, &now, &same);
+    if (index >= 0 && is_of_one_task(&open->watch, index, nearby, now))
         return index;
-    return dropped(&open->watch, frames, count);
+    return dropped(&open->watch, nearby);
 }

@@ -22,10 +22,23 @@ enum {
 struct ss_open {
     struct ss_entry entry;
     struct ss_watch watch; /* count 0: nothing is known of its activations */
+    bool found;            /* rules.c's */
 };
 
+/* The innermost functions on the calling thread's stack, and what they are by name. */
+enum { SS_NEARBY = 16 };
+struct ss_nearby {
+    uint32_t count;
+    uintptr_t functions[SS_NEARBY], cfas[SS_NEARBY];
+    uint8_t kinds[SS_NEARBY]; /* once named */
+    bool named;
+};
+
+/* Fills nearby in. False where the stack cannot be followed, or the check is off. */
+SS_HIDDEN bool ss_nearby_look(struct ss_thread *thread, struct ss_nearby *nearby);
+
 /* Notes the activations of an enter in a new entry (holder and watch are clear), whatever the place
- * knows. rbp: the program's at the call. Work begun. */
+ * knows; NULL: the call site has none left. rbp: the program's at the call. Work begun. */
 SS_HIDDEN void ss_activation_note_slow(struct ss_thread *thread, struct ss_entry *entry,
                                        struct ss_place *place, const struct ss_call *call,
                                        uintptr_t rbp);
@@ -39,9 +52,9 @@ SS_HIDDEN void ss_activation_exit(struct ss_thread *thread, const struct ss_call
 SS_HIDDEN void ss_activation_outlived(struct ss_thread *thread, struct ss_entry *entry,
                                       uintptr_t sp, bool made);
 
-/* Whether open was entered in a function that is now, on the calling thread, dropping its guard.
- * Returns the index of its frame, or -1. */
-SS_HIDDEN int ss_activation_shared(struct ss_thread *thread, const struct ss_open *open);
+/* Whether open was entered in the body of a future that is now, on the calling thread, dropping its
+ * guard. Returns the index of its frame, or -1. */
+SS_HIDDEN int ss_activation_shared(struct ss_nearby *nearby, const struct ss_open *open);
 
 /* Copies an entry and what is known of its activations. Any thread; racing with the owner, values
  * may be of different moments. */
@@ -53,13 +66,16 @@ SS_HIDDEN void ss_watch_drop(struct ss_thread *thread, struct ss_entry *entry);
 /* At the end of the process: writes suspicions for what is still open. */
 SS_HIDDEN void ss_activations_end(void);
 
-/* Whether a frame that was entered on this thread's present stack is dead, sp being where it is
- * now. False where the frame is on another stack. */
+/* Room for one copy, the thread's; NULL without memory. */
+SS_HIDDEN struct ss_open *ss_open_scratch(struct ss_thread *thread);
+
+/* Whether a frame that was entered on this thread's own stack is dead, sp being where it is now.
+ * False where either is on another stack, which may be gone. */
 static inline bool ss_activation_dead(const struct ss_thread *thread,
                                       const struct ss_activation *frame, uintptr_t sp)
 {
-    if (frame->cfa < thread->stack_low + sizeof(uintptr_t) || frame->cfa > thread->stack_high ||
-        sp < thread->stack_low || sp >= thread->stack_high)
+    if (frame->cfa < thread->own_low + sizeof(uintptr_t) || frame->cfa > thread->own_high ||
+        sp < thread->own_low || sp >= thread->own_high)
         return false;
     return frame->cfa <= sp || *(const uintptr_t *)(frame->cfa - 8) != frame->return_address;
 }
@@ -81,13 +97,14 @@ static inline void ss_activation_note(struct ss_thread *thread, struct ss_entry 
 {
     __atomic_store_n(&entry->watch, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&entry->holder.function, 0, __ATOMIC_RELAXED);
-    if (SS_UNLIKELY(!place || !call->frame))
+    if (SS_UNLIKELY(!call->frame))
         return;
-    uint64_t holding = atomic_load_explicit(&place->holding, memory_order_relaxed);
+    uint64_t holding =
+        place ? atomic_load_explicit(&place->holding, memory_order_relaxed) : SS_HOLDING_ALL;
     uintptr_t base = holding & SS_HOLDING_BY_RBP ? rbp : call->frame + sizeof(uintptr_t);
     uintptr_t cfa = base + (uintptr_t)((int64_t)holding >> SS_HOLDING_OFFSET_SHIFT);
-    if (SS_UNLIKELY(!(holding & SS_HOLDING_DIRECT) || call->frame < thread->stack_low ||
-                    cfa <= call->frame + sizeof(uintptr_t) || cfa > thread->stack_high ||
+    if (SS_UNLIKELY(!(holding & SS_HOLDING_DIRECT) || call->frame < thread->own_low ||
+                    cfa <= call->frame + sizeof(uintptr_t) || cfa > thread->own_high ||
                     cfa % sizeof(uintptr_t) != 0)) {
         ss_activation_note_slow(thread, entry, place, call, rbp);
         return;

@@ -80,18 +80,39 @@ bool ss_closed_find(const struct ss_instance *instance, uint64_t id, struct ss_c
            out->instance_serial == atomic_load(&instance->serial);
 }
 
-bool ss_closed_report(const struct ss_closed *closed, uint64_t fingerprint, uint64_t group)
+bool ss_closed_report(const struct ss_closed *closed)
 {
     struct slot *slot = slot_of(closed->instance, closed->id);
     uint32_t version;
     if (!slot || !begin_write(slot, &version))
         return false;
     bool first = slot->closed.span_serial == closed->span_serial && !slot->closed.reported;
-    if (first) {
-        slot->closed.reported = true;
+    slot->closed.reported |= first;
+    end_write(slot, version);
+    return first;
+}
+
+void ss_closed_name(const struct ss_closed *closed, uint64_t fingerprint, uint64_t group)
+{
+    struct slot *slot = slot_of(closed->instance, closed->id);
+    uint32_t version;
+    if (!slot || !begin_write(slot, &version))
+        return;
+    if (slot->closed.span_serial == closed->span_serial) {
         slot->closed.fingerprint = fingerprint;
         slot->closed.group = group;
     }
     end_write(slot, version);
-    return first;
+}
+
+void ss_closed_forked(void)
+{
+    struct slot *all = atomic_load(&slots);
+    for (uint32_t i = 0; all && i < SLOTS; i++) {
+        uint32_t version = atomic_load(&all[i].version);
+        if (version % 2) {
+            all[i].closed.span_serial = 0;
+            atomic_store(&all[i].version, version + 1);
+        }
+    }
 }

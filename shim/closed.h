@@ -27,7 +27,12 @@ SS_HIDDEN bool ss_closed_find(const struct ss_instance *instance, uint64_t id,
                               struct ss_closed *out);
 
 /* Marks it as reported. False where it was already, or is remembered no more. */
-SS_HIDDEN bool ss_closed_report(const struct ss_closed *closed, uint64_t fingerprint,
-                                uint64_t group);
+SS_HIDDEN bool ss_closed_report(const struct ss_closed *closed);
+
+/* Says as what it was reported. */
+SS_HIDDEN void ss_closed_name(const struct ss_closed *closed, uint64_t fingerprint, uint64_t group);
+
+/* The child of a fork: whoever was writing is not there any more. */
+SS_HIDDEN void ss_closed_forked(void);
 
 #endif

@@ -183,13 +183,15 @@ const char *ss_find_word(const char *from, const char *end)
     return NULL;
 }
 
-/* Reports the names in the terminated strings of [buffer, end); offset is buffer's in .strtab. */
-static bool report_names(const char *buffer, const char *end, uint64_t offset, ss_elf_name_fn *each,
-                         void *context)
+/* Reports the names in the terminated strings of [buffer, end) that contain the word (NULL: one of
+ * ss_find_word); offset is buffer's in .strtab. */
+static bool report_names(const char *word, const char *buffer, const char *end, uint64_t offset,
+                         ss_elf_name_fn *each, void *context)
 {
     const char *name_end = buffer;
     for (;;) {
-        const char *found = ss_find_word(name_end, end);
+        const char *found = word ? memmem(name_end, (size_t)(end - name_end), word, strlen(word))
+                                 : ss_find_word(name_end, end);
         if (!found)
             return true;
         const char *name = found;
@@ -202,7 +204,7 @@ static bool report_names(const char *buffer, const char *end, uint64_t offset, s
     }
 }
 
-void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context)
+static void each_name(struct ss_elf *elf, const char *word, ss_elf_name_fn *each, void *context)
 {
     uint64_t next = 0;  /* the first offset not read yet */
     size_t carried = 0; /* bytes at the buffer's start: a name that is not complete yet */
@@ -221,7 +223,7 @@ void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *co
         while (complete > 0 && elf->buffer[complete - 1])
             complete--;
         if (complete > 0 &&
-            !report_names(elf->buffer, elf->buffer + complete, offset, each, context))
+            !report_names(word, elf->buffer, elf->buffer + complete, offset, each, context))
             return;
         carried = filled - complete;
         if (carried == BUFFER_SIZE || (complete > 0 && carried > complete))
@@ -229,6 +231,17 @@ void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *co
         else if (complete > 0)
             memcpy(elf->buffer, elf->buffer + complete, carried);
     }
+}
+
+void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context)
+{
+    each_name(elf, NULL, each, context);
+}
+
+void ss_elf_each_name_with(struct ss_elf *elf, const char *word, ss_elf_name_fn *each,
+                           void *context)
+{
+    each_name(elf, word, each, context);
 }
 
 void ss_elf_each_function(struct ss_elf *elf, ss_elf_symbol_fn *each, void *context)

@@ -26,6 +26,10 @@ SS_HIDDEN void ss_elf_close(struct ss_elf *elf);
 typedef bool ss_elf_name_fn(void *context, uint32_t offset, const char *name, size_t length);
 SS_HIDDEN void ss_elf_each_tracing_name(struct ss_elf *elf, ss_elf_name_fn *each, void *context);
 
+/* The same for the names that contain this word. */
+SS_HIDDEN void ss_elf_each_name_with(struct ss_elf *elf, const char *word, ss_elf_name_fn *each,
+                                     void *context);
+
 /* Calls each for every defined function in .symtab. Stops when each returns false. */
 typedef bool ss_elf_symbol_fn(void *context, const Elf64_Sym *symbol);
 SS_HIDDEN void ss_elf_each_function(struct ss_elf *elf, ss_elf_symbol_fn *each, void *context);

@@ -13,8 +13,8 @@
 
 /* Answers that are kept, a power of two; readings of a file in the life of a process, each of which
  * costs milliseconds where the file is large; addresses asked for in one of them. */
-enum { ANSWERS = 1024, READINGS_MAX = 64, BATCH = 32, NAME_MAX_LENGTH = 8192 };
-enum { RELATIONS = 64 };
+enum { ANSWERS = 1024, READINGS_MAX = 128, BATCH = 32, NAME_MAX_LENGTH = 8192 };
+enum { RELATIONS = 256 };
 
 struct answer {
     uintptr_t address;
@@ -23,7 +23,7 @@ struct answer {
 
 struct ss_lock ss_names_lock;
 static struct answer answers[ANSWERS];
-static uint32_t readings;
+static uint32_t readings, relation_readings;
 /* By a hash of what was asked. */
 static struct answer_to_related {
     uint64_t key;
@@ -126,6 +126,16 @@ static struct ss_text crate_in(struct ss_text component)
     return crate;
 }
 
+/* Whether a function is called as what polls futures and streams is, or blocks on them. */
+static bool is_polling(struct ss_text name)
+{
+    static const char *const names[] = {"poll", "poll_next", "poll_unpin", "block_on"};
+    for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (name.length == strlen(names[i]) && begins(name, names[i]))
+            return true;
+    return false;
+}
+
 /* _ZN <component>.. 17h<hash> E */
 static uint8_t legacy_kind(struct ss_text text)
 {
@@ -137,11 +147,11 @@ static uint8_t legacy_kind(struct ss_text text)
         if (component.length == 17 && component.data[0] == 'h')
             break;
         last = component;
-        if (begins(component, "poll") || begins(component, "block_on"))
-            kind |= SS_NAME_POLL;
     }
     if (!last.data)
         return 0;
+    if (is_polling(last))
+        kind |= SS_NAME_POLL;
     if (begins(last, "_$u7b$$u7b$closure") || begins(last, "$u7b$$u7b$closure"))
         kind |= SS_NAME_CLOSURE;
     return kind | kind_of_crate(crate_in(first)) | SS_NAME_KNOWN;
@@ -168,6 +178,22 @@ static struct ss_text v0_crate(struct ss_text text)
     return none;
 }
 
+/* Whether the name is the last in a v0 path: its generic arguments or a crate may follow. */
+static bool ends_in(struct ss_text text, const char *name)
+{
+    const char *end = text.data + text.length;
+    const char *at = memmem(text.data, text.length, name, strlen(name));
+    while (at) {
+        const char *behind = at + strlen(name);
+        if ((at == text.data || !is_digit(at[-1])) &&
+            (behind == end || !is_identifier(*behind) || *behind == 'C' || *behind == 'B' ||
+             (text.data[0] == 'I' && !is_digit(*behind))))
+            return true;
+        at = memmem(behind, (size_t)(end - behind), name, strlen(name));
+    }
+    return false;
+}
+
 static uint8_t v0_kind(struct ss_text text)
 {
     struct ss_text crate = v0_crate(text);
@@ -176,7 +202,9 @@ static uint8_t v0_kind(struct ss_text text)
     uint8_t kind = SS_NAME_KNOWN | kind_of_crate(crate);
     if (begins(text, "NC") || begins(text, "INC"))
         kind |= SS_NAME_CLOSURE;
-    if (contains(text, "4poll") || contains(text, "8block_on"))
+    /* The last name, but for what instantiates it. */
+    if (ends_in(text, "4poll") || ends_in(text, "9poll_next") || ends_in(text, "10poll_unpin") ||
+        ends_in(text, "8block_on"))
         kind |= SS_NAME_POLL;
     return kind;
 }
@@ -226,18 +254,41 @@ static bool is_legacy_glue(struct ss_text name, struct ss_text body)
     return false;
 }
 
+static bool is_legacy_own_glue(struct ss_text name, struct ss_text body)
+{
+    static const char glue[] = "drop_in_place$LT$";
+    const char *at = memmem(name.data, name.length, glue, sizeof glue - 1);
+    return at && stands_at(at + sizeof glue - 1, name.data + name.length, body);
+}
+
+/* How much of a v0 name is its path: up to the instantiating crate. */
+static uint32_t v0_path_length(struct ss_text body)
+{
+    uint32_t length = 0;
+    for (uint32_t i = 0; i + 1 < body.length; i++)
+        if (body.data[i] == '0' || body.data[i] == '_')
+            length = i + 1;
+    return length;
+}
+
 /* v0: the path of the body, its closure's number included, stands in the glue's as it is, but where
  * a part of it is a back reference. */
 static bool is_v0_glue(struct ss_text name, struct ss_text body)
 {
-    uint32_t length = 0;
-    if (!contains(name, "13drop_in_place"))
+    uint32_t length = v0_path_length(body);
+    return contains(name, "13drop_in_place") && length > 8 &&
+           memmem(name.data, name.length, body.data, length) != NULL;
+}
+
+static bool is_v0_own_glue(struct ss_text name, struct ss_text body)
+{
+    static const char glue[] = "13drop_in_place";
+    uint32_t length = v0_path_length(body);
+    const char *at = memmem(name.data, name.length, glue, sizeof glue - 1);
+    if (!at || length <= 8)
         return false;
-    /* Up to the instantiating crate. */
-    for (uint32_t i = 0; i + 1 < body.length; i++)
-        if (body.data[i] == '0' || body.data[i] == '_')
-            length = i + 1;
-    return length > 8 && memmem(name.data, name.length, body.data, length) != NULL;
+    at += sizeof glue - 1;
+    return (size_t)(name.data + name.length - at) >= length && memcmp(at, body.data, length) == 0;
 }
 
 /* Legacy: `a::b` for the body `a::b::{{closure}}`: what its components are before the last. */
@@ -266,6 +317,7 @@ bool ss_name_is(enum ss_relation relation, const char *name, size_t length, cons
 {
     static bool (*const checks[][2])(struct ss_text, struct ss_text) = {
         [SS_IS_GLUE] = {is_legacy_glue, is_v0_glue},
+        [SS_IS_OWN_GLUE] = {is_legacy_own_glue, is_v0_own_glue},
         [SS_IS_ENCLOSING] = {is_legacy_enclosing, is_v0_enclosing},
     };
     struct ss_text text = {name, length < UINT32_MAX ? (uint32_t)length : 0};
@@ -352,8 +404,13 @@ static uint32_t look_up(const uintptr_t *addresses, uint32_t count, uint8_t *kin
         if (wanted->module == module && wanted->count < BATCH)
             wanted->addresses[wanted->count++] = addresses[i];
     }
-    if (unknown && readings++ >= READINGS_MAX)
+    if (unknown && readings >= READINGS_MAX) {
+        for (uint32_t i = 0; i < count; i++)
+            if (slot_of(addresses[i])->address != addresses[i] && ss_module_of(addresses[i]))
+                kinds[i] = SS_NAME_UNASKED;
         unknown = 0;
+    }
+    readings += unknown != 0;
     ss_unlock(&ss_names_lock);
     return unknown;
 }
@@ -377,51 +434,138 @@ static struct answer_to_related *relation_of(uint64_t key)
     return &related[key & (RELATIONS - 1)];
 }
 
-static bool read_relation(enum ss_relation relation, uintptr_t body, const uintptr_t *functions,
-                          uint32_t count)
+static uint64_t relation_key(uint64_t relation, uintptr_t body, uintptr_t function)
+{
+    uint64_t key = (body * 3 + relation) * UINT64_C(0x9e3779b97f4a7c15) ^ function;
+    key *= UINT64_C(0xff51afd7ed558ccd);
+    return key ^ key >> 32;
+}
+
+/* Reads which of wanted's further functions are that to its first. */
+static void read_relations(enum ss_relation relation, struct wanted *wanted, bool found[BATCH])
 {
     struct ss_elf elf;
-    struct wanted wanted;
-    bool found = false;
-    memset(&wanted, 0, sizeof wanted);
-    wanted.module = ss_module_of(body);
-    wanted.addresses[wanted.count++] = body;
-    for (uint32_t i = 0; i < count && wanted.count < BATCH; i++)
-        wanted.addresses[wanted.count++] = functions[i];
-    if (!wanted.module || !ss_elf_open(wanted.module, &elf))
-        return false;
-    ss_elf_each_function(&elf, compare, &wanted);
-    char *name = elf.buffer + NAME_MAX_LENGTH;
     size_t length = 0;
-    if (wanted.names[0])
-        length = ss_elf_name(&elf, wanted.names[0], elf.buffer, NAME_MAX_LENGTH);
-    for (uint32_t i = 1; length && i < wanted.count && !found; i++)
-        found =
-            wanted.names[i] &&
-            ss_name_is(relation, name, ss_elf_name(&elf, wanted.names[i], name, NAME_MAX_LENGTH),
+    if (!ss_elf_open(wanted->module, &elf))
+        return;
+    ss_elf_each_function(&elf, compare, wanted);
+    char *name = elf.buffer + NAME_MAX_LENGTH;
+    if (wanted->names[0])
+        length = ss_elf_name(&elf, wanted->names[0], elf.buffer, NAME_MAX_LENGTH);
+    for (uint32_t i = 1; length && i < wanted->count; i++)
+        found[i] =
+            wanted->names[i] &&
+            ss_name_is(relation, name, ss_elf_name(&elf, wanted->names[i], name, NAME_MAX_LENGTH),
                        elf.buffer, length);
     ss_elf_close(&elf);
-    return found;
 }
 
 bool ss_names_related(enum ss_relation relation, uintptr_t body, const uintptr_t *functions,
                       uint32_t count)
 {
-    uint64_t key = body + relation;
-    for (uint32_t i = 0; i < count; i++)
-        key = (key ^ functions[i]) * UINT64_C(0x9e3779b97f4a7c15);
-    key ^= key >> 32;
+    struct wanted wanted;
+    bool found[BATCH] = {false}, is = false;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.module = ss_module_of(body);
+    wanted.addresses[wanted.count++] = body;
+    if (!wanted.module || !ss_lock(&ss_names_lock))
+        return false;
+    for (uint32_t i = 0; i < count && wanted.count < BATCH; i++) {
+        const struct answer_to_related *answer =
+            relation_of(relation_key(relation, body, functions[i]));
+        if (answer->key == relation_key(relation, body, functions[i]))
+            is |= answer->related;
+        else if (ss_module_of(functions[i]) == wanted.module)
+            wanted.addresses[wanted.count++] = functions[i];
+    }
+    bool reads = !is && wanted.count > 1 && relation_readings < READINGS_MAX;
+    relation_readings += reads;
+    ss_unlock(&ss_names_lock);
+    if (!reads)
+        return is;
+
+    read_relations(relation, &wanted, found);
     if (!ss_lock(&ss_names_lock))
         return false;
-    struct answer_to_related answer = *relation_of(key);
-    bool known = answer.key == key, may_read = known || readings++ < READINGS_MAX;
+    for (uint32_t i = 1; i < wanted.count; i++) {
+        uint64_t key = relation_key(relation, body, wanted.addresses[i]);
+        *relation_of(key) = (struct answer_to_related){key, found[i]};
+        is |= found[i];
+    }
     ss_unlock(&ss_names_lock);
-    if (known || !may_read)
+    return is;
+}
+
+/* ---- glue anywhere in a module --------------------------------------------------------------- */
+
+/* What does nothing is this short at most, unoptimized. */
+enum { GLUES_MAX = 8, EMPTY_GLUE = 48 };
+
+struct glue {
+    const char *body;
+    size_t length;
+    uint32_t count, names[GLUES_MAX];
+    bool found;
+};
+
+static bool note_glue(void *context, uint32_t offset, const char *name, size_t length)
+{
+    struct glue *glue = context;
+    if (ss_name_is(SS_IS_OWN_GLUE, name, length, glue->body, glue->length))
+        glue->names[glue->count++] = offset;
+    return glue->count < GLUES_MAX;
+}
+
+static bool look_at_glue(void *context, const Elf64_Sym *symbol)
+{
+    struct glue *glue = context;
+    for (uint32_t i = 0; i < glue->count && symbol->st_size > EMPTY_GLUE; i++)
+        glue->found |= symbol->st_name == glue->names[i];
+    return !glue->found;
+}
+
+static bool read_glue(const struct ss_module *module, uintptr_t body)
+{
+    static char name[NAME_MAX_LENGTH]; /* one reads at a time */
+    struct wanted wanted;
+    struct ss_elf elf;
+    struct glue glue = {.body = name};
+    memset(&wanted, 0, sizeof wanted);
+    wanted.module = module;
+    wanted.addresses[wanted.count++] = body;
+    if (!ss_elf_open(module, &elf))
+        return false;
+    ss_elf_each_function(&elf, compare, &wanted);
+    if (wanted.names[0])
+        glue.length = ss_elf_name(&elf, wanted.names[0], name, sizeof name);
+    if (glue.length)
+        ss_elf_each_name_with(&elf, "drop_in_place", note_glue, &glue);
+    if (glue.count)
+        ss_elf_each_function(&elf, look_at_glue, &glue);
+    ss_elf_close(&elf);
+    return glue.found;
+}
+
+bool ss_name_has_glue(uintptr_t body)
+{
+    enum { ANYWHERE = SS_IS_ENCLOSING + 1 };
+    static _Atomic bool reading;
+    const struct ss_module *module = ss_module_of(body);
+    uint64_t key = relation_key(ANYWHERE, body, 0);
+    if (!module || !ss_lock(&ss_names_lock))
+        return false;
+    struct answer_to_related answer = *relation_of(key);
+    bool known = answer.key == key;
+    bool reads = !known && relation_readings < READINGS_MAX && !atomic_exchange(&reading, true);
+    relation_readings += reads;
+    ss_unlock(&ss_names_lock);
+    if (!reads)
         return known && answer.related;
 
-    answer = (struct answer_to_related){key, read_relation(relation, body, functions, count)};
+    answer = (struct answer_to_related){key, read_glue(module, body)};
+    atomic_store(&reading, false);
     if (!ss_lock(&ss_names_lock))
-        return answer.related;
+        return false;
     *relation_of(key) = answer;
     ss_unlock(&ss_names_lock);
     return answer.related;

@@ -407,6 +407,9 @@ static void tell(struct ss_thread *thread, const struct ss_call *call,
                  enum ss_consequence_kind kind, const struct ss_closed *span,
                  const struct ss_site *made)
 {
+    /* Its breach is being written just now. */
+    if (!span->fingerprint)
+        return;
     struct ss_consequence consequence = {.kind = kind,
                                          .of = span->fingerprint,
                                          .group = span->group,
@@ -490,38 +493,50 @@ void ss_judge_held(struct ss_thread *thread, const struct ss_call *call, const s
         judge_held(thread, call, span, open, index, changed);
 }
 
+/* Finds whom an exit is taken from. The task that drops the guard took it in the function that it is
+ * in; others may have the span open besides. Returns the index of that function's frame, or -1. */
+static int find_home(struct ss_thread *thread, struct ss_span_ref span, struct ss_open *open,
+                     struct ss_thread **home)
+{
+    enum { ENTRIES_MAX = 16 };
+    struct ss_holding at = {NULL, 0};
+    struct ss_nearby nearby = {.count = 0};
+    bool asks = is_wanted(SS_RULE_HELD_ACROSS_AWAIT, span) && ss_nearby_look(thread, &nearby);
+    for (unsigned i = 0; asks && i < ENTRIES_MAX; i++) {
+        if (!ss_thread_holds(&at, thread, span.serial, open))
+            break;
+        int index = ss_activation_shared(&nearby, open);
+        if (index >= 0) {
+            *home = at.thread;
+            return index;
+        }
+    }
+    *home = ss_thread_home(thread, span.serial, atomic_load(&span.span->last_entered), open);
+    /* A thread that ended without the exit is as much its home: the guard went elsewhere. */
+    open->found = *home || ss_thread_left_open(span.serial, open);
+    return open->found && !*home && asks ? ss_activation_shared(&nearby, open) : -1;
+}
+
 void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct ss_span_ref span)
 {
     struct ss_violation violation;
-    struct ss_open open;
-    bool by_await = ss_options.severities[SS_RULE_HELD_ACROSS_AWAIT];
-    int index = -1;
     struct ss_thread *home = NULL;
-    /* The task that drops the guard took it in the function that it is in; others may have the span
-     * open besides. */
-    struct ss_holding at = {NULL, 0};
-    while (by_await && !home && ss_thread_holds(&at, thread, span.serial, &open)) {
-        index = ss_activation_shared(thread, &open);
-        if (index >= 0)
-            home = at.thread;
-    }
-    if (!home)
-        home = ss_thread_home(thread, span.serial, atomic_load(&span.span->last_entered), &open);
+    struct ss_open *open = ss_open_scratch(thread);
+    if (!open)
+        return;
+    open->found = false;
+    int index = find_home(thread, span, open, &home);
     if (home)
         ss_thread_claim(home, span.serial);
-    /* A thread that ended without the exit is as much its home: the guard went elsewhere. */
-    bool was_open = home || ss_thread_left_open(span.serial, &open);
-    if (!home && was_open && by_await)
-        index = ss_activation_shared(thread, &open);
     if (index >= 0) {
-        judge_held(thread, call, span, &open, (uint32_t)index, true);
+        judge_held(thread, call, span, open, (uint32_t)index, true);
         return;
     }
-    enum ss_rule rule = was_open ? SS_RULE_FOREIGN_THREAD_EXIT : SS_RULE_EXIT_WITHOUT_ENTER;
+    enum ss_rule rule = open->found ? SS_RULE_FOREIGN_THREAD_EXIT : SS_RULE_EXIT_WITHOUT_ENTER;
     if (!is_wanted(rule, span) || !begin_report(&violation, rule, span))
         return;
-    if (was_open)
-        violation.entered = open.entry.entered;
+    if (open->found)
+        violation.entered = open->entry.entered;
     violation.exited.caller = call->caller;
     report(thread, span, &violation);
 }
@@ -567,12 +582,13 @@ void ss_judge_leak(const struct ss_open *open)
     struct ss_closed closed;
     if (!open->entry.instance ||
         !ss_closed_find(open->entry.instance, atomic_load(&open->entry.id), &closed) ||
-        closed.span_serial != span.serial || !ss_closed_report(&closed, 1, 1))
+        closed.span_serial != span.serial || !ss_closed_report(&closed))
         return;
     fill_closed(&violation, SS_RULE_LEAKED_AT_THREAD_END, &closed);
     violation.closed = (struct ss_moment){0, 0, 0, 0};
     violation.entered = open->entry.entered;
     report(thread, (struct ss_span_ref){NULL, 0}, &violation);
+    ss_closed_name(&closed, violation.fingerprint, violation.group);
 }
 
 void ss_judge_order(struct ss_thread *thread, const struct ss_call *call,
@@ -641,9 +657,10 @@ static void report_closed(struct ss_thread *thread, const struct ss_closed *clos
 {
     /* Marked first, so that one thread alone goes on. */
     if (ss_options.severities[violation->rule] == SS_SEVERITY_OFF || !is_own_process() ||
-        !ss_closed_report(closed, 0, 0))
+        !ss_closed_report(closed))
         return;
     report(thread, (struct ss_span_ref){NULL, 0}, violation);
+    ss_closed_name(closed, violation->fingerprint, violation->group);
 }
 
 void ss_judge_exit_closed(struct ss_thread *thread, const struct ss_call *call,
@@ -654,7 +671,7 @@ void ss_judge_exit_closed(struct ss_thread *thread, const struct ss_call *call,
         !ss_closed_find(entry->instance, atomic_load(&entry->id), &closed) ||
         closed.span_serial != atomic_load(&entry->span_serial))
         return;
-    if (closed.fingerprint) {
+    if (closed.reported) {
         if (closed.foreign && is_own_process())
             tell(thread, call, SS_CONSEQUENCE_FOREIGN_CLOSE, &closed, NULL);
         return;
@@ -673,12 +690,15 @@ void ss_judge_use(struct ss_thread *thread, const struct ss_call *call,
     struct ss_closed closed;
     if (thread->tainted || !ss_closed_find(instance, id, &closed) || !is_own_process())
         return;
-    if (closed.fingerprint) {
-        tell(thread, call,
-             closed.foreign       ? SS_CONSEQUENCE_FOREIGN_CLOSE
-             : use == SS_USE_NONE ? SS_CONSEQUENCE_CLONE_OF_CLOSED
-                                  : SS_CONSEQUENCE_STALE_PARENT,
-             &closed, made);
+    if (closed.reported) {
+        static const enum ss_consequence_kind kinds[] = {
+            [SS_USE_NONE] = SS_CONSEQUENCE_CLONE_OF_CLOSED,
+            [SS_USE_PARENT] = SS_CONSEQUENCE_STALE_PARENT,
+        };
+        if (closed.foreign)
+            tell(thread, call, SS_CONSEQUENCE_FOREIGN_CLOSE, &closed, made);
+        else if (use == SS_USE_NONE || use == SS_USE_PARENT)
+            tell(thread, call, kinds[use], &closed, made);
         return;
     }
     if (use == SS_USE_NONE)

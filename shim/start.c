@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 
 #include "activations.h"
+#include "closed.h"
 #include "fork.h"
 #include "history.h"
 #include "hook.h"
@@ -103,6 +104,7 @@ static void fork_child(void)
     ss_modules_forked();
     ss_threads_forked();
     ss_history_forked();
+    ss_closed_forked();
     ss_rules_forked();
     ss_log_forked();
     if (!ss_options.follow_children)
@@ -114,6 +116,14 @@ static void fork_child(void)
 /* What the loader gave our constructor: libc's own variable is not set yet when we are the
  * first. */
 static char **environment;
+
+/* The kernel puts the first environment there. */
+static uintptr_t on_main_stack;
+
+uintptr_t ss_start_on_main_stack(void)
+{
+    return on_main_stack;
+}
 
 const char *ss_start_environment(const char *name)
 {
@@ -218,6 +228,7 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
     (void)arguments;
     atomic_store(&ss_own_pid, ss_sys_getpid());
     environment = &environ && environ ? environ : variables;
+    on_main_stack = (uintptr_t)environment;
     ss_stderr_remember();
     if (is_secure())
         return;
@@ -254,7 +265,7 @@ __attribute__((destructor)) static void finish(void)
         return;
     ss_activations_end();
     if (thread)
-        ss_threads_judge_left(true);
+        ss_threads_judge_left();
     ss_log_summary();
     if (thread)
         ss_end(thread);

@@ -24,4 +24,7 @@ SS_HIDDEN void ss_start_look(void);
 /* Called once there is something to watch: opens the log where it is asked for. */
 SS_HIDDEN void ss_start_activate(void);
 
+/* An address on the main thread's stack, 0 where it is not known. */
+SS_HIDDEN uintptr_t ss_start_on_main_stack(void);
+
 #endif

@@ -13,17 +13,18 @@
 #include "maps.h"
 #include "rules.h"
 #include "span_stack.h"
+#include "start.h"
 
 /* libc's; keys are the only notice of a thread's end that comes after Rust's TLS destructors. */
 extern int pthread_key_create(unsigned *key, void (*destructor)(void *)) __attribute__((weak));
 extern int pthread_setspecific(unsigned key, const void *value) __attribute__((weak));
 
 enum { REMEMBERED = 1024, LEFT_OPEN = 128, ALL_KEY_ROUNDS = 4 };
-static const uint64_t left_open_ns = 1000000000; /* in which somebody may still come for it */
 
 /* One entry that its owner is to remove. */
 struct ss_claim {
     uint64_t span_serial;
+    uint32_t count;
     struct ss_claim *next;
 };
 
@@ -77,16 +78,15 @@ static void read_own_name(struct ss_thread *thread)
     memcpy(thread->facts.name, name, sizeof name);
 }
 
-/* Takes what is pending, in turn: those that have waited long enough, or all. */
-static bool take_left(bool all, struct left *out)
+/* Takes what is pending, in turn. */
+static bool take_left(struct left *out)
 {
     bool found = false;
-    uint64_t now = ss_sys_clock(0);
     if (!ss_lock(&ss_threads_lock))
         return false;
     for (uint32_t i = 0; i < LEFT_OPEN && !found; i++) {
         struct left *left = &left_open[i];
-        if (!left->pending || (!all && now - left->time < left_open_ns))
+        if (!left->pending)
             continue;
         *out = *left;
         left->pending = false;
@@ -97,10 +97,10 @@ static bool take_left(bool all, struct left *out)
     return found;
 }
 
-void ss_threads_judge_left(bool all)
+void ss_threads_judge_left(void)
 {
     struct left left;
-    while (atomic_load_explicit(&left_open_pending, memory_order_relaxed) && take_left(all, &left))
+    while (atomic_load_explicit(&left_open_pending, memory_order_relaxed) && take_left(&left))
         ss_judge_leak(&left.open);
 }
 
@@ -146,7 +146,6 @@ static void finish(struct ss_thread *thread)
     read_own_name(thread);
     if (ss_begin()) {
         leave_all_open(thread);
-        ss_threads_judge_left(false);
         ss_end(thread);
     }
     ss_self = &ss_thread_gone;
@@ -225,7 +224,8 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
         atomic_store(&thread->mark_depth, 0);
         thread->tainted = thread->ending = thread->event_loop = false;
         thread->stack_low = thread->stack_high = 0;
-        thread->stack_reads = 0;
+        thread->own_low = thread->own_high = 0;
+        atomic_store(&thread->moves, 0);
         if (thread->ghosts)
             memset(thread->ghosts, 0, SS_GHOSTS * sizeof *thread->ghosts);
         if (thread->lookup)
@@ -287,7 +287,7 @@ static void obey(struct ss_thread *thread)
     struct ss_claim *claim = thread->claims, *last = NULL;
     for (struct ss_claim *at = claim; at; at = at->next) {
         struct ss_entry removed;
-        if (ss_stack_remove_serial(thread, at->span_serial, &removed))
+        while (at->count-- && ss_stack_remove_serial(thread, at->span_serial, &removed))
             leave_ghost(thread, &removed);
         last = at;
     }
@@ -330,6 +330,8 @@ void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
     while (claim && claim->span_serial != span_serial)
         claim = claim->next;
     if (claim || !atomic_load(&thread->live)) {
+        if (claim)
+            claim->count++;
         ss_unlock(&ss_threads_lock);
         return;
     }
@@ -340,6 +342,7 @@ void ss_thread_claim(struct ss_thread *thread, uint64_t span_serial)
         claim = ss_alloc(sizeof *claim);
     if (claim) {
         claim->span_serial = span_serial;
+        claim->count = 1;
         claim->next = thread->claims;
         thread->claims = claim;
         atomic_store(&thread->attention, true);
@@ -433,10 +436,11 @@ struct ss_thread *ss_thread_home(const struct ss_thread *self, uint64_t span_ser
                                  uint32_t last_entered, struct ss_open *open)
 {
     struct ss_thread *home = NULL;
-    struct ss_holding at = {NULL, 0};
-    while (ss_thread_holds(&at, self, span_serial, NULL))
-        if (!home || at.thread->serial == last_entered)
-            home = at.thread;
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
+        if (thread != self && atomic_load(&thread->live) &&
+            (!home || thread->serial == last_entered) &&
+            holds(thread, ALL_ENTRIES, span_serial, 0, NULL) >= 0)
+            home = thread;
     return home && holds(home, ALL_ENTRIES, span_serial, 0, open) >= 0 ? home : NULL;
 }
 
@@ -563,8 +567,25 @@ void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size
     uintptr_t high = (frame + PAGE) & ~(uintptr_t)(PAGE - 1);
     if (size < LEAST || size > high)
         size = LEAST;
-    thread->stack_high = high;
-    thread->stack_low = high - size;
+    thread->stack_high = thread->own_high = high;
+    thread->stack_low = thread->own_low = high - size;
+}
+
+bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp)
+{
+    /* Between the main stack and the next mapping the kernel leaves 128 MiB at least, for it to
+     * grow (arch/x86/mm/mmap.c). */
+    enum { GAP = 128 << 20 };
+    struct ss_mapping mapping;
+    if (!thread->own_high && thread->facts.tid == ss_sys_getpid()) {
+        uintptr_t on_it = ss_start_on_main_stack();
+        thread->own_high = 1;
+        if (on_it && ss_mapping_find(on_it, &mapping)) {
+            thread->own_high = mapping.end;
+            thread->own_low = mapping.end > GAP ? mapping.end - GAP : 0;
+        }
+    }
+    return sp >= thread->own_low && sp < thread->own_high;
 }
 
 bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uintptr_t *high)
@@ -600,6 +621,7 @@ void ss_threads_forked(void)
             atomic_store(&thread->unjudged[i], 0);
         if (thread == ss_self) {
             thread->facts.tid = ss_sys_gettid();
+            atomic_store(&thread->moves, 0);
             /* Exits of what the parent had open may come here, there, or in both. */
             if (atomic_load(&thread->depth))
                 thread->tainted = true;
@@ -607,6 +629,7 @@ void ss_threads_forked(void)
             atomic_store(&thread->depth, 0);
             atomic_store(&thread->live, false);
             thread->claims = NULL;
+            atomic_store(&thread->moves, 0);
             thread->next_free = free_records;
             free_records = thread;
         }

@@ -75,9 +75,9 @@ SS_HIDDEN bool ss_thread_holds(struct ss_holding *at, const struct ss_thread *se
  * that left it so is not said any more. */
 SS_HIDDEN bool ss_thread_left_open(uint64_t span_serial, struct ss_open *open);
 
-/* Judges what ended threads have left open: all of it at the end of the process, else what nobody
- * has asked for in a second. Work begun, no lock held. */
-SS_HIDDEN void ss_threads_judge_left(bool all);
+/* Judges what ended threads have left open, at the end of the process: until then somebody may come
+ * for it. Work begun, no lock held. */
+SS_HIDDEN void ss_threads_judge_left(void);
 
 /* At the end of the process: waits, a few milliseconds at most, for threads that have spans open
  * and are on their way. A scoped thread has let its maker go on before it has ended, and what it
@@ -106,6 +106,10 @@ SS_HIDDEN bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t
 /* The calling thread, new, has its first frame at this address, on a stack of that size (0: not
  * known): so its bounds need not be looked for. */
 SS_HIDDEN void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size);
+
+/* Whether sp, the calling thread's stack pointer, is on the stack that the thread began on. Reads
+ * /proc/self/maps once, for the main thread. */
+SS_HIDDEN bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp);
 
 /* Start: makes the key whose destructor ends a thread's record. Child: forgets the other threads
  * and begins all counts again. */

@@ -250,6 +250,7 @@ struct ss_watch {
     uint32_t dead_at_park;              /* so many of the innermost were found dead at a park */
     uint32_t dead_at_event;             /* or at an enter or creation */
     uint32_t walks;                     /* of the stack at events, so far */
+    uint32_t settled;                   /* with so many dead at parks, the holder was found alive */
     struct ss_moment parked;            /* the first park that found any dead */
     uintptr_t park_functions[SS_CHAIN]; /* the functions that this park was called through */
     uint64_t parked_at[SS_CHAIN];       /* by frame: the first park that found it dead */
@@ -388,9 +389,11 @@ struct ss_thread {
 
     _Atomic bool live;
     uintptr_t stack_low, stack_high; /* of the mapping that its stack was last seen in */
-    uint32_t stack_reads;            /* how often it was looked for to check activations */
+    uintptr_t own_low, own_high;     /* of the stack that it began on; both 0: not known */
+    uint64_t walked_at[4];           /* the last walk of a park that found no frame dead */
     struct ss_watch *free_watches;
     struct ss_frame *frames; /* SS_FRAMES_PARKED of them, NULL before the first walk */
+    struct ss_open *open;    /* room for a copy, NULL before the first */
     struct ss_ghost *ghosts; /* SS_GHOSTS of them; NULL: never had one */
     struct ss_claim *claims; /* under ss_threads_lock */
     struct ss_lookup *lookup;

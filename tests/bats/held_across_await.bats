@@ -145,7 +145,7 @@ check_cancelled() {
 check_innocents() {
     local i line_said line_panic
     case $1 in
-    */sid/*) ;;
+    */sid/release/*) ;;
     *) return ;;
     esac
     line_of "$1" 'info_span!("guilty")'
@@ -166,7 +166,7 @@ check_innocents() {
 
 check_explained() {
     case $1 in
-    */sid/*) ;;
+    */sid/release/*) ;;
     *) return ;;
     esac
     local i explained=
