@@ -7,7 +7,7 @@ use tracing::{info_span, Instrument, Span};
 use tracing_subscriber::util::SubscriberInitExt;
 
 async fn guilty() {
-    for _ in 0..1000 {
+    for _ in 0..50 {
         let span = info_span!("guilty");
         let _guard = span.enter();
         yield_now().await;
@@ -15,7 +15,7 @@ async fn guilty() {
 }
 
 async fn asks() {
-    for _ in 0..1000 {
+    for _ in 0..50 {
         let _current = Span::current();
         yield_now().await;
     }
@@ -30,14 +30,17 @@ async fn hands_on() {
 #[tokio::main(worker_threads = 4)]
 async fn main() {
     tracing_subscriber::registry().init();
-    let mut tasks = Vec::new();
-    for _ in 0..50 {
-        tasks.push(tokio::spawn(guilty()));
-        tasks.push(tokio::spawn(asks()));
-        tasks.push(tokio::spawn(hands_on()));
-    }
-    for task in tasks {
-        let _ = task.await;
+    // Few at a time, so that workers run out of tasks and take those of others.
+    for _ in 0..100 {
+        let mut tasks = Vec::new();
+        for _ in 0..3 {
+            tasks.push(tokio::spawn(guilty()));
+            tasks.push(tokio::spawn(asks()));
+            tasks.push(tokio::spawn(hands_on()));
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
     }
     println!("done");
 }
