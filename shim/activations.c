@@ -34,6 +34,10 @@ static const uint64_t suspect_ns = 1000000000;
 
 _Atomic uint32_t ss_parks_wanted;
 
+/* When a guard may have been open for long enough on a thread that sleeps on: the next park of any
+ * thread then looks at all. 0: none. */
+static _Atomic uint64_t suspects_due;
+
 #define SET(cell, value) __atomic_store_n(&(cell), value, __ATOMIC_RELAXED)
 
 /* ---- watches --------------------------------------------------------------------------------- */
@@ -374,6 +378,8 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     for (uint32_t i = 0; i < dead; i++)
         watch->parks[i]++;
     watch->dead_at_park = dead;
+    if (asks && dead > before)
+        atomic_store_explicit(&suspects_due, now + suspect_ns, memory_order_relaxed);
     if (!asks || !is_suspect(entry, watch, SUSPECT_PARKS, now, thread->event_loop))
         return;
     struct ss_open *open = ss_open_scratch(thread);
@@ -381,6 +387,33 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
         ss_open_copy(entry, open);
         ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, open, now);
     }
+}
+
+/* Writes suspicions of all threads' guards that were open for so many parks, or long enough. */
+static void suspect_all(uint32_t parks, uint64_t now)
+{
+    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        if (!atomic_load(&thread->live))
+            continue;
+        uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_acquire);
+        struct ss_entry *entries = ss_stack_entries(thread);
+        for (uint32_t i = depth; i-- && depth - i <= ENTRIES_MAX;) {
+            struct ss_open open;
+            ss_open_copy(&entries[i], &open);
+            if (open.watch.count && open.watch.dead_at_park && !open.watch.suspected &&
+                ss_entry_valid(&open.entry) &&
+                is_suspect(&open.entry, &open.watch, parks, now, thread->event_loop))
+                ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, &open, now);
+        }
+    }
+}
+
+/* Looks at all threads once it is time. */
+static void suspect_others(uint64_t due)
+{
+    uint64_t now = ss_sys_clock(0);
+    if (now >= due && atomic_compare_exchange_strong(&suspects_due, &due, 0))
+        suspect_all(UINT32_MAX, now);
 }
 
 /* The outermost frame of an entry that matters. */
@@ -432,9 +465,12 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
     if (kind == SS_PARK_EVENTS)
         thread->event_loop = true;
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
-    if ((depth == 0 && !ss_options.history) || !ss_begin())
+    uint64_t due = atomic_load_explicit(&suspects_due, memory_order_relaxed);
+    if ((depth == 0 && !ss_options.history && !due) || !ss_begin())
         return;
     ss_history_note(thread, SS_HISTORY_PARK, NULL, 0, caller);
+    if (SS_UNLIKELY(due))
+        suspect_others(due);
     depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     if (depth && ss_options.await_check != SS_AWAIT_CHECK_OFF && ss_thread_own_stack(thread, sp))
         look_at_entries(thread, depth, sp, caller);
@@ -443,21 +479,7 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
 
 void ss_activations_end(void)
 {
-    uint64_t now = ss_sys_clock(0);
-    for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
-        if (!atomic_load(&thread->live))
-            continue;
-        uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_acquire);
-        struct ss_entry *entries = ss_stack_entries(thread);
-        for (uint32_t i = depth; i-- && depth - i <= ENTRIES_MAX;) {
-            struct ss_open open;
-            ss_open_copy(&entries[i], &open);
-            if (open.watch.count && open.watch.dead_at_park && !open.watch.suspected &&
-                ss_entry_valid(&open.entry) &&
-                is_suspect(&open.entry, &open.watch, 1, now, thread->event_loop))
-                ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, &open, now);
-        }
-    }
+    suspect_all(1, ss_sys_clock(0));
 }
 
 /* ---- at the exit ----------------------------------------------------------------------------- */
@@ -615,6 +637,38 @@ static int outlived_frame(const struct ss_entry *entry, struct ss_watch *watch,
     return -1;
 }
 
+/* Where on the stack the function is that holds an entry's guard; UINT32_MAX: not on it. */
+static uint32_t nearness(const struct ss_entry *entry, const struct ss_nearby *nearby)
+{
+    uint32_t now = 0;
+    bool same;
+    if (entry->watch)
+        return shared(entry->watch, nearby, &now, &same) < 0 ? UINT32_MAX : now;
+    while (now < nearby->count && nearby->functions[now] != entry->holder.function)
+        now++;
+    return now < nearby->count && entry->holder.function ? now : UINT32_MAX;
+}
+
+uint32_t ss_activation_which(struct ss_thread *thread, uint32_t index)
+{
+    const struct ss_entry *entries = ss_stack_entries(thread);
+    uint64_t serial = atomic_load_explicit(&entries[index].span_serial, memory_order_relaxed);
+    uint32_t best = index, nearest = UINT32_MAX;
+    struct ss_nearby nearby;
+    if (!ss_nearby_look(thread, &nearby))
+        return index;
+    for (uint32_t i = index + 1; i-- && index - i < ENTRIES_MAX;) {
+        if (atomic_load_explicit(&entries[i].span_serial, memory_order_relaxed) != serial)
+            continue;
+        uint32_t distance = nearness(&entries[i], &nearby);
+        if (distance < nearest) {
+            nearest = distance;
+            best = i;
+        }
+    }
+    return best;
+}
+
 void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
                         struct ss_entry *entry)
 {
@@ -624,7 +678,10 @@ void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
         index = outlived_frame(entry, entry->watch, &nearby);
     struct ss_open *open = index >= 0 ? ss_open_scratch(thread) : NULL;
     if (open) {
+        uint8_t kind;
+        ss_names_of(&entry->watch->frames[index].function, 1, &kind);
         ss_open_copy(entry, open);
+        open->sure = kind;
         ss_judge_held(thread, call, open, (uint32_t)index, false);
     }
     ss_watch_drop(thread, entry);

@@ -22,6 +22,7 @@ enum {
 struct ss_open {
     struct ss_entry entry;
     struct ss_watch watch; /* count 0: nothing is known of its activations */
+    bool sure;             /* the function that held the guard is known by name */
     bool found;            /* rules.c's */
 };
 
@@ -46,6 +47,10 @@ SS_HIDDEN void ss_activation_note_slow(struct ss_thread *thread, struct ss_entry
 /* An exit of an entry that is watched: learns where its guard is held, or judges. */
 SS_HIDDEN void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
                                   struct ss_entry *entry);
+
+/* Which entry an exit is of, where the index-th was entered while its span was open: the one whose
+ * guard is held nearest to the exit. Returns its index. */
+SS_HIDDEN uint32_t ss_activation_which(struct ss_thread *thread, uint32_t index);
 
 /* The innermost entry outlived its holder, or may have, when something is entered or made
  * (made) on its thread. */

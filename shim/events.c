@@ -215,6 +215,23 @@ static inline struct ss_place *place_of_enter(const struct ss_span *span, uintpt
     return ss_place_find(site->enters, caller);
 }
 
+/* Whether the thread has the span open already, among the innermost. */
+static inline bool is_open_here(const struct ss_thread *thread, const struct ss_span *span,
+                                uint64_t span_serial)
+{
+    enum { ENTRIES = 8 };
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    const struct ss_entry *entries = ss_stack_entries(thread);
+    if (SS_LIKELY(depth == 0 || !span ||
+                  atomic_load_explicit(&span->last_entered, memory_order_relaxed) !=
+                      thread->serial))
+        return false;
+    for (uint32_t i = depth; i-- && depth - i <= ENTRIES;)
+        if (atomic_load_explicit(&entries[i].span_serial, memory_order_relaxed) == span_serial)
+            return true;
+    return false;
+}
+
 /* Inlined into the thunk, where it is hot. rbp: the program's. */
 static inline __attribute__((always_inline)) void
 enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr_t rbp)
@@ -230,7 +247,9 @@ enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr
         ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
         return;
     }
-    if (atomic_load_explicit(&thread->depth, memory_order_relaxed))
+    entry->again = is_open_here(thread, span, subject.span.serial);
+    /* What is entered under itself does nobody harm. */
+    if (atomic_load_explicit(&thread->depth, memory_order_relaxed) && !entry->again)
         ss_activation_check(thread, entry - 1, call->frame, false);
 
     struct ss_place *place = place_of_enter(span, call->caller);
@@ -318,7 +337,10 @@ static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call
         return 0;
     ss_count(&thread->exited);
     struct ss_entry *entries = ss_stack_entries(thread);
-    for (uint32_t i = atomic_load_explicit(&thread->depth, memory_order_relaxed); i--;) {
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    if (depth && entries[depth - 1].again && entries[depth - 1].id == id)
+        depth = ss_activation_which(thread, depth - 1) + 1;
+    for (uint32_t i = depth; i--;) {
         if (atomic_load_explicit(&entries[i].id, memory_order_relaxed) != id ||
             (atomic_load_explicit(&entries[i].address, memory_order_relaxed) != call->address &&
              entries[i].instance != subject.owner.instance) ||
@@ -354,8 +376,8 @@ static inline __attribute__((always_inline)) uint32_t exit_span(struct ss_thread
     uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
     if (SS_LIKELY(depth)) {
         struct ss_entry *entry = &ss_stack_entries(thread)[depth - 1];
-        if (SS_LIKELY(entry->id == id && entry->address == call->address &&
-                      ss_entry_valid(entry))) {
+        if (SS_LIKELY(entry->id == id && entry->address == call->address && ss_entry_valid(entry) &&
+                      !entry->again)) {
             look_at_exit(thread, call, entry);
             atomic_store_explicit(&thread->depth, depth - 1, memory_order_release);
             ss_count(&thread->exited);

@@ -136,6 +136,13 @@ static bool is_polling(struct ss_text name)
     return false;
 }
 
+/* Whether a legacy component is an impl of a future or stream, or of a runtime's. */
+static bool is_of_future(struct ss_text first)
+{
+    return contains(first, "..Future$GT$") || contains(first, "..Stream$GT$") ||
+           kind_of_crate(crate_in(first)) == SS_NAME_RUNTIME;
+}
+
 /* _ZN <component>.. 17h<hash> E */
 static uint8_t legacy_kind(struct ss_text text)
 {
@@ -150,7 +157,8 @@ static uint8_t legacy_kind(struct ss_text text)
     }
     if (!last.data)
         return 0;
-    if (is_polling(last))
+    /* A method of the user's own may be called so, too. */
+    if (is_polling(last) && (begins(last, "block_on") || is_of_future(first)))
         kind |= SS_NAME_POLL;
     if (begins(last, "_$u7b$$u7b$closure") || begins(last, "$u7b$$u7b$closure"))
         kind |= SS_NAME_CLOSURE;
@@ -203,7 +211,10 @@ static uint8_t v0_kind(struct ss_text text)
     if (begins(text, "NC") || begins(text, "INC"))
         kind |= SS_NAME_CLOSURE;
     /* The last name, but for what instantiates it. */
-    if (ends_in(text, "4poll") || ends_in(text, "9poll_next") || ends_in(text, "10poll_unpin") ||
+    bool of_future =
+        contains(text, "6Future") || contains(text, "6Stream") || kind & SS_NAME_RUNTIME;
+    if ((of_future && (ends_in(text, "4poll") || ends_in(text, "9poll_next") ||
+                       ends_in(text, "10poll_unpin"))) ||
         ends_in(text, "8block_on"))
         kind |= SS_NAME_POLL;
     return kind;

@@ -26,6 +26,7 @@ struct breach {
         uintptr_t rule, site, entered_caller, exited_caller;
     } key;
     uint64_t count;
+    enum ss_severity severity; /* the worst so far */
     uint64_t fingerprint, group;
     _Atomic bool written; /* the first has been */
     UT_hash_handle hh;
@@ -156,6 +157,9 @@ static uint64_t mix_address(uint64_t hash, uintptr_t address)
 /* The address by which breaches of one span's site are told apart on the way out. */
 static uintptr_t outer_caller(const struct ss_violation *violation)
 {
+    /* The misuse is where the guard was taken: a function has many ends. */
+    if (violation->rule == SS_RULE_HELD_ACROSS_AWAIT)
+        return 0;
     return violation->exited.caller   ? violation->exited.caller
            : violation->closed.caller ? violation->closed.caller
                                       : violation->used.caller;
@@ -189,8 +193,9 @@ static void await_written(const struct breach *breach)
         (void)SS_SYSCALL_2(__NR_nanosleep, &turn, NULL);
 }
 
-/* Counts and names the breach. Returns it, or NULL where it cannot be kept. */
-static struct breach *count_breach(struct ss_violation *violation)
+/* Counts and names the breach. Returns it, or NULL where it cannot be kept. *worse: none of its kind
+ * was as severe before. */
+static struct breach *count_breach(struct ss_violation *violation, bool *worse)
 {
     struct breach *breach = NULL;
     struct breach probe;
@@ -217,6 +222,10 @@ static struct breach *count_breach(struct ss_violation *violation)
         violation->group = breach->group;
     }
     violation->count = breach ? ++breach->count : UINT64_MAX;
+    /* The worst is shown, whichever came first. */
+    *worse = breach && violation->severity > breach->severity;
+    if (*worse)
+        breach->severity = violation->severity;
     ss_unlock(&ss_rules_lock);
     return breach;
 }
@@ -327,12 +336,13 @@ static const struct ss_values *copy_values(struct ss_thread *thread, struct ss_s
 static void report(struct ss_thread *thread, struct ss_span_ref span,
                    struct ss_violation *violation)
 {
-    struct breach *breach = count_breach(violation);
+    bool worse = false;
+    struct breach *breach = count_breach(violation, &worse);
     if (span.span && atomic_load(&span.span->serial) == span.serial) {
         atomic_store(&span.span->group, violation->group);
         atomic_store(&span.span->fingerprint, violation->fingerprint);
     }
-    if (!breach || violation->count > (uint64_t)ss_options.repeat) {
+    if (!breach || (violation->count > (uint64_t)ss_options.repeat && !worse)) {
         if (breach)
             await_written(breach);
         return;
@@ -478,9 +488,10 @@ static void judge_held(struct ss_thread *thread, const struct ss_call *call,
     violation.thread_changed = changed;
     violation.entered = open->entry.entered;
     violation.exited.caller = call->caller;
-    /* Nobody else came to harm. What a user asked for stands. */
-    if (!changed && !violation.spans_under && !ss_options.regraded[SS_RULE_HELD_ACROSS_AWAIT] &&
-        violation.severity == SS_SEVERITY_ERROR)
+    /* Nobody else came to harm, or names did not tell a future's body from a function that keeps a
+     * guard as it may. What a user asked for stands. */
+    if (!changed && (!violation.spans_under || !open->sure) &&
+        !ss_options.regraded[SS_RULE_HELD_ACROSS_AWAIT] && violation.severity == SS_SEVERITY_ERROR)
         violation.severity = SS_SEVERITY_WARNING;
     report(thread, span, &violation);
 }
@@ -529,6 +540,7 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     if (home)
         ss_thread_claim(home, span.serial);
     if (index >= 0) {
+        open->sure = true;
         judge_held(thread, call, span, open, (uint32_t)index, true);
         return;
     }

@@ -301,6 +301,7 @@ struct ss_entry {
     uint32_t number;             /* ss_thread.entered then */
     struct ss_activation holder; /* of the guard; function 0: not known */
     struct ss_watch *watch;      /* NULL: nothing but the holder is known */
+    bool again;                  /* the thread had the span open already */
 };
 
 /* A span that a subscriber still takes for entered on a thread that no longer has it open. */

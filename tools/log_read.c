@@ -75,7 +75,7 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
     static const char lookup[] = "{\"v\":1,\"type\":\"" SS_LOG_LOOKUP "\"";
     static const char violation[] = "{\"v\":1,\"type\":\"" SS_LOG_VIOLATION "\"";
     static const char run_key[] = "\"run\":\"", print_key[] = "\"fingerprint\":\"";
-    static const char first[] = "\"count\":1,";
+    static const char first[] = "\"count\":1,", error[] = "\"severity\":\"error\"";
     struct ss_run *run = reader->runs;
     if (!run || line[length - 1] != '}')
         return false;
@@ -98,6 +98,10 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
     for (size_t i = 0; i < run->found_count; i++) {
         if (!run->found[i].violation->suspicion && strlen(run->found[i].fingerprint) == 16 &&
             memcmp(print + sizeof print_key - 1, run->found[i].fingerprint, 16) == 0) {
+            /* Unless it is worse than what is known. */
+            if (run->found[i].violation->severity < SS_SEVERITY_ERROR &&
+                memmem(line, head, error, sizeof error - 1))
+                return false;
             run->found[i].lines++;
             return true;
         }

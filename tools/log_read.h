@@ -56,6 +56,9 @@ int64_t ss_time_of(const json_t *object, const char *key);
 int ss_row_of(const char *const *names, int count, const char *text);
 
 struct ss_instance ss_instance_of(const struct ss_run *run, const json_t *object);
+/* What a record grades itself as; a warning where it does not say. */
+enum ss_severity ss_severity_of(const json_t *record);
+
 void ss_fill_violation(struct ss_violation *violation, const struct ss_run *run,
                        const json_t *record);
 void ss_fill_consequence(struct ss_consequence *consequence, const struct ss_run *run,

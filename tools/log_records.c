@@ -76,6 +76,13 @@ static void end_suspicions(struct ss_run *run, int64_t serial, struct ss_violati
     }
 }
 
+/* The worst of a fingerprint is the one that is shown and graded by, whichever came first. */
+static void show_worse(struct ss_violation *violation, struct ss_run *run, const json_t *record)
+{
+    if (ss_severity_of(record) > violation->severity)
+        ss_fill_violation(violation, run, record);
+}
+
 static void read_violation(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
     struct ss_report *report = reader->report;
@@ -91,6 +98,7 @@ static void read_violation(struct ss_reader *reader, struct ss_run *run, const j
 
     struct ss_found *found = found_in(run, print, false);
     if (found) {
+        show_worse(found->violation, run, record);
         found->lines++;
         if (count > found->highest)
             found->highest = count;
@@ -103,6 +111,7 @@ static void read_violation(struct ss_reader *reader, struct ss_run *run, const j
         if (run->repeated)
             return;
         violation = *known;
+        show_worse(violation, run, record);
     } else {
         violation = make_violation(run, record, false);
         violation->key = wanted.key;

@@ -120,7 +120,7 @@ static int word_of(const json_t *object, const char *key, const char *const *nam
     return ss_row_of(names, count, json_string_value(json_object_get(object, key)));
 }
 
-static enum ss_severity severity_of(const json_t *record)
+enum ss_severity ss_severity_of(const json_t *record)
 {
     static const char *const names[] = SS_SEVERITY_NAMES;
     int row = word_of(record, "severity", names, SS_SEVERITY_COUNT);
@@ -232,7 +232,7 @@ void ss_fill_violation(struct ss_violation *violation, const struct ss_run *run,
     if (!violation->rule_code)
         violation->rule_code = "?";
     violation->rule = ss_rule_of(violation->rule_code);
-    violation->severity = severity_of(record);
+    violation->severity = ss_severity_of(record);
     violation->fingerprint = ss_text_of(record, "fingerprint");
     violation->group = ss_text_of(record, "group");
     violation->program = run->process->program;

@@ -47,6 +47,7 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
             ss_blame(violation);
         }
     }
+    ss_report_merge(report);
     if (!style->format->marked) {
         style->format->render(out, report, style);
         return fflush(out) == 0 && !ferror(out);

@@ -367,6 +367,11 @@ const char *ss_thread_role(const struct ss_violation *violation, const struct ss
 /* The crate and its version by a path of cargo's; false where it is none. */
 bool ss_crate_of_path(const char *file, const char **crate, const char **version);
 
+/* ---- merge.c --------------------------------------------------------------------------------- */
+
+/* Makes one of the violations that are one misuse in the source; their frames are filled. */
+void ss_report_merge(struct ss_report *report);
+
 /* ---- defects.c ------------------------------------------------------------------------------- */
 
 /* Decides whose defect a violation is; its frames are filled. */
