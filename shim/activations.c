@@ -672,9 +672,11 @@ uint32_t ss_activation_which(struct ss_thread *thread, uint32_t index)
 void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
                         struct ss_entry *entry)
 {
+    const struct ss_watch *watch = entry->watch;
     struct ss_nearby nearby;
     int index = -1;
-    if (ss_nearby_look(thread, &nearby))
+    bool learns = watch->learning && ss_options.await_check != SS_AWAIT_CHECK_FULL;
+    if ((learns || watch->dead_at_park || watch->dead_at_event) && ss_nearby_look(thread, &nearby))
         index = outlived_frame(entry, entry->watch, &nearby);
     struct ss_open *open = index >= 0 ? ss_open_scratch(thread) : NULL;
     if (open) {

@@ -102,7 +102,7 @@ static inline void ss_activation_note(struct ss_thread *thread, struct ss_entry 
 {
     __atomic_store_n(&entry->watch, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&entry->holder.function, 0, __ATOMIC_RELAXED);
-    if (SS_UNLIKELY(!call->frame))
+    if (SS_UNLIKELY(!call->frame || (!place && !(entry->span && entry->span->site))))
         return;
     uint64_t holding =
         place ? atomic_load_explicit(&place->holding, memory_order_relaxed) : SS_HOLDING_ALL;

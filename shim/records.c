@@ -655,6 +655,24 @@ void ss_summary_facts(struct ss_summary_facts *out)
     for (uint32_t i = 0; out->consequences && i < count; i++)
         if (ss_rules_consequence_at(i, &one.of, &one.kind, &one.count))
             out->consequences[out->consequence_count++] = one;
+    out->worse_count = ss_rules_worse(out->worse);
+}
+
+/* What was graded milder than a later case of it is. */
+static void key_worse(struct ss_line *line, const struct ss_summary_facts *facts)
+{
+    key(line, "worse");
+    ss_put(line, "[", 1);
+    for (uint32_t i = 0; i < facts->worse_count && i < line->list_max; i++) {
+        ss_puts(line, i ? ",{" : "{");
+        key_hex(line, "of", facts->worse[i].of);
+        key_text(line, "severity", severity_names[facts->worse[i].severity]);
+        key_number(line, "spans_under", facts->worse[i].spans_under);
+        key(line, "thread_changed");
+        ss_puts(line, facts->worse[i].thread_changed ? "true" : "false");
+        close_object(line);
+    }
+    ss_put(line, "]", 1);
 }
 
 /* Those beyond a line's room are left out: their records tell of them. */
@@ -703,6 +721,8 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     close_object(line);
     key_number(line, "suspicions", facts->suspicions);
     key_consequences(line, facts);
+    if (facts->worse_count)
+        key_worse(line, facts);
     open_object(line, "spans");
     key_number(line, "created", created);
     key_number(line, "entered", entered);

@@ -6,6 +6,7 @@
 #include "history.h"
 #include "output.h"
 #include "rules.h"
+#include "rules.h"
 
 /* What all records begin with. */
 struct ss_record_head {
@@ -72,6 +73,8 @@ struct ss_summary_facts {
         uint64_t of, count;
         enum ss_consequence_kind kind;
     } * consequences;
+    uint32_t worse_count;
+    struct ss_worse worse[SS_WORSE_MAX];
 };
 SS_HIDDEN void ss_summary_facts(struct ss_summary_facts *out);
 SS_HIDDEN void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,

@@ -47,6 +47,8 @@ static struct breach *breaches;
 static struct outcome *outcomes, *first_outcome, *last_outcome;
 static struct ss_rule_counts counts[SS_RULE_COUNT];
 static uint64_t suspicions;
+static struct ss_worse worse[SS_WORSE_MAX];
+static uint32_t worse_count;
 
 void ss_rule_counts(enum ss_rule rule, struct ss_rule_counts *out)
 {
@@ -85,6 +87,7 @@ void ss_rules_forked(void)
     breaches = NULL;
     outcomes = first_outcome = last_outcome = NULL;
     suspicions = 0;
+    worse_count = 0;
 }
 
 /* ---- names of a breach ----------------------------------------------------------------------- */
@@ -193,9 +196,27 @@ static void await_written(const struct breach *breach)
         (void)SS_SYSCALL_2(__NR_nanosleep, &turn, NULL);
 }
 
-/* Counts and names the breach. Returns it, or NULL where it cannot be kept. *worse: none of its kind
- * was as severe before. */
-static struct breach *count_breach(struct ss_violation *violation, bool *worse)
+/* A fingerprint is written once; that a later case is worse is for the summary to say. */
+static void note_worse(struct breach *breach, const struct ss_violation *violation)
+{
+    breach->severity = violation->severity;
+    if (worse_count < SS_WORSE_MAX)
+        worse[worse_count++] = (struct ss_worse){breach->fingerprint, violation->spans_under,
+                                                 violation->severity, violation->thread_changed};
+}
+
+uint32_t ss_rules_worse(struct ss_worse out[SS_WORSE_MAX])
+{
+    if (!ss_lock(&ss_rules_lock))
+        return 0;
+    uint32_t count = worse_count;
+    memcpy(out, worse, count * sizeof *worse);
+    ss_unlock(&ss_rules_lock);
+    return count;
+}
+
+/* Counts and names the breach. Returns it, or NULL where it cannot be kept. */
+static struct breach *count_breach(struct ss_violation *violation)
 {
     struct breach *breach = NULL;
     struct breach probe;
@@ -222,10 +243,10 @@ static struct breach *count_breach(struct ss_violation *violation, bool *worse)
         violation->group = breach->group;
     }
     violation->count = breach ? ++breach->count : UINT64_MAX;
-    /* The worst is shown, whichever came first. */
-    *worse = breach && violation->severity > breach->severity;
-    if (*worse)
+    if (breach && violation->count == 1)
         breach->severity = violation->severity;
+    else if (breach && violation->severity > breach->severity)
+        note_worse(breach, violation);
     ss_unlock(&ss_rules_lock);
     return breach;
 }
@@ -336,13 +357,12 @@ static const struct ss_values *copy_values(struct ss_thread *thread, struct ss_s
 static void report(struct ss_thread *thread, struct ss_span_ref span,
                    struct ss_violation *violation)
 {
-    bool worse = false;
-    struct breach *breach = count_breach(violation, &worse);
+    struct breach *breach = count_breach(violation);
     if (span.span && atomic_load(&span.span->serial) == span.serial) {
         atomic_store(&span.span->group, violation->group);
         atomic_store(&span.span->fingerprint, violation->fingerprint);
     }
-    if (!breach || (violation->count > (uint64_t)ss_options.repeat && !worse)) {
+    if (!breach || violation->count > (uint64_t)ss_options.repeat) {
         if (breach)
             await_written(breach);
         return;

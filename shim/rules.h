@@ -66,6 +66,17 @@ SS_HIDDEN uint64_t ss_rules_suspicions(void);
 SS_HIDDEN bool ss_rules_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
                                        uint64_t *count);
 
+/* A fingerprint of which a later case was graded worse than the one that was written. */
+enum { SS_WORSE_MAX = 16 };
+struct ss_worse {
+    uint64_t of, spans_under;
+    enum ss_severity severity;
+    bool thread_changed;
+};
+
+/* Fills in the first SS_WORSE_MAX of them; returns how many. */
+SS_HIDDEN uint32_t ss_rules_worse(struct ss_worse worse[SS_WORSE_MAX]);
+
 /* Counts of one rule so far. */
 struct ss_rule_counts {
     uint64_t violations, fingerprints, suppressed;

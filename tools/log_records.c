@@ -346,6 +346,16 @@ static void count_times(const struct ss_found *found, const json_t *rules)
     violation->times += times;
 }
 
+/* The one that is shown came first; a later case of it was worse. */
+static void make_worse(struct ss_violation *violation, const json_t *worse)
+{
+    if (ss_severity_of(worse) <= violation->severity)
+        return;
+    violation->severity = ss_severity_of(worse);
+    if (ss_count_of(worse, "spans_under") > violation->parks.spans_under)
+        violation->parks.spans_under = ss_count_of(worse, "spans_under");
+}
+
 /* Counts and settles what was found in a run, with its summary or, at its end, without (NULL). */
 static void count_found(struct ss_reader *reader, struct ss_run *run, const json_t *summary)
 {
@@ -360,6 +370,14 @@ static void count_found(struct ss_reader *reader, struct ss_run *run, const json
         if (found && kind >= 0)
             found->consequences[kind] =
                 larger(found->consequences[kind], ss_count_of(item, "count"));
+    }
+    json_array_foreach(json_object_get(summary, "worse"), index, item)
+    {
+        char print[20];
+        read_fingerprint(item, "of", print);
+        struct ss_found *found = found_in(run, print, false);
+        if (found)
+            make_worse(found->violation, item);
     }
     for (size_t i = 0; i < run->found_count; i++) {
         const struct ss_found *found = &run->found[i];

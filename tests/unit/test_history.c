@@ -125,6 +125,12 @@ uint64_t ss_rules_suspicions(void)
 
 static uint32_t consequences = 2;
 
+uint32_t ss_rules_worse(struct ss_worse worse[SS_WORSE_MAX])
+{
+    (void)worse;
+    return 0;
+}
+
 bool ss_rules_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
                              uint64_t *count)
 {
