@@ -143,13 +143,14 @@ check_cancelled() {
 
 # tracing#3514: who panics is innocent.
 check_innocents() {
-    local i line_said line_panic
+    local attempt line_said line_panic
     case $1 in
     */sid/release/*) ;;
     *) return ;;
     esac
     line_of "$1" 'info_span!("guilty")'
-    for ((i = 0; i < 20; i++)); do
+    # shellcheck disable=SC2034 # a count
+    for attempt in {1..20}; do
         strayspan_run "$1"
         assert_violation held-across-await --span guilty
         run strayspan_query 'select(.type == "violation") | [.span.name, .span.line]'
@@ -169,8 +170,10 @@ check_explained() {
     */sid/release/*) ;;
     *) return ;;
     esac
-    local i explained=
-    for ((i = 0; i < 20 && !${#explained}; i++)); do
+    local attempt explained=
+    # shellcheck disable=SC2034 # a count
+    for attempt in {1..20}; do
+        [ -z "$explained" ] || break
         strayspan_run "$1"
         grep -q 'tried to clone' <<<"$stderr" || continue
         [ -n "$(strayspan_query 'select(.type == "consequence" and .what == "clone-of-closed")')" ] || continue
