@@ -5,9 +5,9 @@
  * learns from its first exits, at which the same activation is still there; until then the
  * innermost SS_CHAIN frames are noted. At a park, and when something is entered or made, a frame is
  * dead if its CFA is not above the stack pointer, if another return address is below it, or if a
- * walk passes it by: what is dead is not always overwritten. At the
- * exit of an enter whose frames died, the innermost function that is on the stack both times
- * decides: if its frame of the enter is among the dead, the guard outlived its activation.
+ * walk passes it by: what is dead is not always overwritten. At the exit of an enter whose frames
+ * died, the innermost function that is on the stack both times decides: if its frame of the enter is
+ * among the dead, and its name does not say that it may, the guard outlived its activation.
  *
  * Called from the enter and exit thunks and from the wrappers of parks, work begun, by the thread
  * that owns the entries. Reads the calling thread's own stack only, above its stack pointer. No

@@ -577,9 +577,11 @@ bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp)
      * grow (arch/x86/mm/mmap.c). */
     enum { GAP = 128 << 20 };
     struct ss_mapping mapping;
-    if (!thread->own_high && thread->facts.tid == ss_sys_getpid()) {
-        uintptr_t on_it = ss_start_on_main_stack();
+    if (!thread->own_high) {
+        /* Asked once, found or not: an enter is to make no system call. */
         thread->own_high = 1;
+        bool is_main = thread->facts.tid == ss_sys_getpid();
+        uintptr_t on_it = is_main ? ss_start_on_main_stack() : 0;
         if (on_it && ss_mapping_find(on_it, &mapping)) {
             thread->own_high = mapping.end;
             thread->own_low = mapping.end > GAP ? mapping.end - GAP : 0;
