@@ -7,7 +7,8 @@
  * dead if its CFA is not above the stack pointer, if another return address is below it, or if a
  * walk passes it by: what is dead is not always overwritten. At the exit of an enter whose frames
  * died, the innermost function that is on the stack both times decides: if its frame of the enter is
- * among the dead, and its name does not say that it may, the guard outlived its activation.
+ * among the dead, and its name does not say that it may, the guard outlived its activation
+ * (activation_exits.c).
  *
  * Called from the enter and exit thunks and from the wrappers of parks, work begun, by the thread
  * that owns the entries. Reads the calling thread's own stack only, above its stack pointer. No
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "history.h"
+#include "holders.h"
 #include "names.h"
 #include "parks.h"
 #include "prim.h"
@@ -25,9 +27,8 @@
 #include "stacks.h"
 #include "threads.h"
 
-/* Entries looked at in a park; when an open guard is suspected; frames of a stack asked for by
- * name. */
-enum { ENTRIES_MAX = 64, SUSPECT_PARKS = 3, NAMED_FRAMES = 32 };
+/* Entries looked at in a park; when an open guard is suspected. */
+enum { ENTRIES_MAX = 64, SUSPECT_PARKS = 3 };
 enum { EVENT_WALKS_MAX = 64 };
 enum { WATCHES_AT_ONCE = 4 };
 static const uint64_t suspect_ns = 1000000000;
@@ -224,106 +225,6 @@ void ss_activation_outlived(struct ss_thread *thread, struct ss_entry *entry, ui
         ++*(made ? &watch->made[i] : &watch->entered_under[i]);
 }
 
-/* What functions are, by name, on the stack of an enter: from its full or typical stack, or from
- * the chain. Returns how many. */
-static uint32_t name_enter(const struct ss_entry *entry, const struct ss_watch *watch,
-                           uint8_t kinds[NAMED_FRAMES])
-{
-    uintptr_t addresses[NAMED_FRAMES];
-    uint32_t count = 0;
-    const struct ss_stack *stack = ss_stack_at(entry->entered.stack);
-    for (; stack && count < stack->count && count < NAMED_FRAMES; count++) {
-        const struct ss_stack_frame frame = stack->frames[count];
-        const struct ss_module *module = frame.module ? ss_module_at(frame.module - 1) : NULL;
-        addresses[count] = (module ? module->bias : 0) + frame.offset - 1;
-    }
-    for (; !stack && count < watch->count; count++)
-        addresses[count] = watch->frames[count].function;
-    ss_names_of(addresses, count, kinds);
-    return count;
-}
-
-static bool is_plumbing(uint8_t kind)
-{
-    return kind & (SS_NAME_TRACING | SS_NAME_STANDARD);
-}
-
-static bool runs_futures(uint8_t kind)
-{
-    return kind & (SS_NAME_POLL | SS_NAME_RUNTIME);
-}
-
-/* What the functions of the chain are. */
-static void name_chain(const struct ss_watch *watch, uint8_t kinds[SS_CHAIN])
-{
-    uintptr_t addresses[SS_CHAIN];
-    for (uint32_t i = 0; i < watch->count; i++)
-        addresses[i] = watch->frames[i].function;
-    ss_names_of(addresses, watch->count, kinds);
-}
-
-/* Which frame of the chain holds the guard, as names tell: the innermost that is not part of
- * tracing or of Rust's own crates. Without names it is the outermost of the chain. */
-static int holder_of(const struct ss_watch *watch)
-{
-    uint8_t kinds[SS_CHAIN];
-    name_chain(watch, kinds);
-    for (uint32_t i = 0; i < watch->count; i++)
-        if (kinds[i] && !is_plumbing(kinds[i]))
-            return (int)i;
-    return (int)watch->count - 1;
-}
-
-/* Up to where the chain's frames are dead once a poll has returned: through the user's functions,
- * the first that runs futures excluded. */
-static uint32_t end_of_poll(const struct ss_watch *watch, uint32_t holder)
-{
-    uint8_t kinds[SS_CHAIN];
-    name_chain(watch, kinds);
-    uint32_t end = holder + 1;
-    while (end < watch->count && kinds[end] && !runs_futures(kinds[end]))
-        end++;
-    return end;
-}
-
-/* Whether the guard was taken in code that a future's poll runs: by names where there are any, else
- * by what the thread sleeps in. */
-static bool in_a_poll(const struct ss_entry *entry, const struct ss_watch *watch, bool event_loop)
-{
-    uint8_t kinds[NAMED_FRAMES];
-    uint32_t count = name_enter(entry, watch, kinds), i = 0, known = 0;
-    while (i < count && (!kinds[i] || is_plumbing(kinds[i])))
-        known += kinds[i++] != 0;
-    if (i == count)
-        return known == 0 && event_loop;
-    if (kinds[i] & SS_NAME_UNASKED || !(kinds[i] & SS_NAME_CLOSURE || runs_futures(kinds[i])))
-        return false;
-    for (; i < count; i++)
-        if (runs_futures(kinds[i]))
-            return true;
-    return false;
-}
-
-/* The place of an entry knows its holder now. */
-static void learn(const struct ss_entry *entry, const struct ss_watch *watch, uint32_t depth)
-{
-    struct ss_site *site = entry->span ? entry->span->site : NULL;
-    struct ss_place *place = site ? ss_place_find(site->enters, entry->entered.caller) : NULL;
-    if (!place || ss_options.await_check == SS_AWAIT_CHECK_FULL)
-        return;
-    bool by_rbp;
-    int32_t offset;
-    uintptr_t function;
-    uint64_t holding = SS_HOLDING_DEEP | (uint64_t)depth << SS_HOLDING_DEPTH_SHIFT;
-    if (depth == 0 && ss_frame_rule(entry->entered.caller, &by_rbp, &offset, &function) &&
-        function == watch->frames[0].function) {
-        holding = SS_HOLDING_DIRECT | (by_rbp ? SS_HOLDING_BY_RBP : 0) |
-                  (uint64_t)(uint32_t)offset << SS_HOLDING_OFFSET_SHIFT;
-        atomic_store_explicit(&place->function, function, memory_order_relaxed);
-    }
-    atomic_store_explicit(&place->holding, holding, memory_order_relaxed);
-}
-
 /* An entry that was open over parks with dead frames: whether its guard's holder is among them, and
  * for long enough. parks: how many it takes. */
 static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t parks, uint64_t now,
@@ -332,18 +233,19 @@ static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t 
     if (watch->parks[0] < parks && now - watch->parked_at[0] < suspect_ns)
         return false;
     if (watch->holder < 0)
-        watch->holder = holder_of(watch);
+        watch->holder = ss_chain_holder(watch);
     uint32_t holder = (uint32_t)watch->holder;
-    if (holder >= watch->dead_at_park || end_of_poll(watch, holder) > watch->dead_at_park) {
+    if (holder >= watch->dead_at_park ||
+        ss_chain_end_of_poll(watch, holder) > watch->dead_at_park) {
         watch->settled = watch->dead_at_park;
         if (watch->learning && holder >= watch->dead_at_park)
-            learn(entry, watch, holder);
+            ss_holder_learn(entry, watch, holder);
         return false;
     }
     if (watch->parks[holder] < parks && now - watch->parked_at[holder] < suspect_ns)
         return false;
     watch->suspected = true;
-    return in_a_poll(entry, watch, event_loop);
+    return ss_taken_in_a_poll(entry, watch, event_loop);
 }
 
 /* What a park was called through: its names are asked for only if they matter. */
@@ -480,244 +382,4 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
 void ss_activations_end(void)
 {
     suspect_all(1, ss_sys_clock(0));
-}
-
-/* ---- at the exit ----------------------------------------------------------------------------- */
-
-bool ss_nearby_look(struct ss_thread *thread, struct ss_nearby *nearby)
-{
-    struct ss_frame frames[SS_NEARBY];
-    nearby->count = 0;
-    if (ss_options.await_check == SS_AWAIT_CHECK_OFF)
-        return false;
-    nearby->count = ss_stack_frames(thread, frames, SS_NEARBY);
-    for (uint32_t i = 0; i < nearby->count; i++) {
-        nearby->functions[i] = frames[i].function;
-        nearby->cfas[i] = frames[i].cfa;
-    }
-    nearby->named = false;
-    return nearby->count;
-}
-
-static const uint8_t *name_nearby(struct ss_nearby *nearby)
-{
-    if (!nearby->named)
-        ss_names_of(nearby->functions, nearby->count, nearby->kinds);
-    nearby->named = true;
-    return nearby->kinds;
-}
-
-/* The innermost frame of the enter whose function is on the stack now, innermost in nearby's
- * *now; -1 for none. *same: it is the same activation. */
-static int shared(const struct ss_watch *watch, const struct ss_nearby *nearby, uint32_t *now,
-                  bool *same)
-{
-    for (uint32_t i = 0; i < watch->count; i++) {
-        *now = nearby->count;
-        *same = false;
-        for (uint32_t j = nearby->count; j--;)
-            if (nearby->functions[j] == watch->frames[i].function) {
-                *now = j;
-                *same |= nearby->cfas[j] == watch->frames[i].cfa;
-            }
-        if (*now < nearby->count)
-            return (int)i;
-    }
-    return -1;
-}
-
-/* Whether futures are run on the stack now, from the index-th frame outwards. */
-static bool futures_run(struct ss_nearby *nearby, uint32_t index)
-{
-    const uint8_t *kinds = name_nearby(nearby);
-    for (uint32_t i = index; i < nearby->count; i++)
-        if (runs_futures(kinds[i]))
-            return true;
-    return false;
-}
-
-/* Whether they were where the first park was. */
-static bool futures_ran(const struct ss_watch *watch)
-{
-    uint8_t kinds[SS_CHAIN];
-    if (!watch->dead_at_park)
-        return false;
-    ss_names_of(watch->park_functions, SS_CHAIN, kinds);
-    for (uint32_t i = 0; i < SS_CHAIN; i++)
-        if (runs_futures(kinds[i]))
-            return true;
-    return false;
-}
-
-/* Whether a closure is a future's body though nothing that runs futures is known: executors are
- * written by hand, too. It is not called in the function that it is written in, and has something
- * to drop where it is left off. */
-static bool is_dropped_by_glue(struct ss_nearby *nearby, uint32_t index)
-{
-    const uint8_t *kinds = name_nearby(nearby);
-    uint32_t caller = index + 1;
-    while (caller < nearby->count && kinds[caller] & SS_NAME_STANDARD)
-        caller++;
-    return caller < nearby->count &&
-           !ss_names_related(SS_IS_ENCLOSING, nearby->functions[index], &nearby->functions[caller],
-                             1) &&
-           ss_name_has_glue(nearby->functions[index]);
-}
-
-/* Whether a function that had the guard in two of its activations may be the body of a future, or
- * hold it, as names tell: a plain function that keeps a guard from one call to the next is at
- * liberty to, and so is a closure that is none. index: of the function in nearby. at_park: its frame
- * of the enter was found dead at one; else the silence of names is not enough. */
-static bool may_poll(const struct ss_watch *watch, struct ss_nearby *nearby, uint32_t index,
-                     bool at_park)
-{
-    uint8_t kind = name_nearby(nearby)[index];
-    if (kind & SS_NAME_UNASKED)
-        return false;
-    if (!kind)
-        return at_park;
-    if (runs_futures(kind))
-        return true;
-    if (!(kind & (SS_NAME_CLOSURE | SS_NAME_STANDARD)))
-        return false;
-    if (futures_run(nearby, index) || futures_ran(watch))
-        return true;
-    return at_park && kind & SS_NAME_CLOSURE && is_dropped_by_glue(nearby, index);
-}
-
-/* The frame of the future's body that the guard was taken in, where the exit comes of the future
- * being dropped; -1 where it does not, or cannot be told. */
-static int dropped(const struct ss_watch *watch, const struct ss_nearby *nearby)
-{
-    uint8_t kind;
-    int holder = holder_of(watch);
-    ss_names_of(&watch->frames[holder].function, 1, &kind);
-    if (!(kind & SS_NAME_CLOSURE))
-        return -1;
-    return ss_names_related(SS_IS_GLUE, watch->frames[holder].function, nearby->functions,
-                            nearby->count)
-               ? holder
-               : -1;
-}
-
-/* Whether it is worth asking how a guard went whose exit shares no dead frame with its enter: some
- * frames died, and the holder is not known to live. */
-static bool outlived_holder(const struct ss_watch *watch, int index, bool same)
-{
-    uint32_t dead =
-        watch->dead_at_park > watch->dead_at_event ? watch->dead_at_park : watch->dead_at_event;
-    if (dead == 0 || index == 0)
-        return false;
-    return index < 0 || !same || (uint32_t)holder_of(watch) < dead;
-}
-
-/* The index of the frame whose guard outlived it, -1 for none; learns where it did not. */
-static int outlived_frame(const struct ss_entry *entry, struct ss_watch *watch,
-                          struct ss_nearby *nearby)
-{
-    uint32_t now;
-    bool same;
-    int index = shared(watch, nearby, &now, &same);
-    bool at_park = index >= 0 && (uint32_t)index < watch->dead_at_park;
-    bool at_event = index >= 0 && (uint32_t)index < watch->dead_at_event;
-    if ((at_park || at_event) && may_poll(watch, nearby, now, at_park))
-        return index;
-    int body = outlived_holder(watch, index, same) ? dropped(watch, nearby) : -1;
-    if (body >= 0)
-        return body;
-    if (index >= 0 && same && watch->learning) {
-        learn(entry, watch, (uint32_t)index);
-    } else if (index < 0 && !watch->learning && watch->dead_at_park) {
-        /* The holder that was learned is not where this guard was held. */
-        struct ss_site *site = entry->span ? entry->span->site : NULL;
-        struct ss_place *place = site ? ss_place_find(site->enters, entry->entered.caller) : NULL;
-        if (place)
-            atomic_store_explicit(&place->holding, SS_HOLDING_ALL, memory_order_relaxed);
-    }
-    return -1;
-}
-
-/* Where on the stack the function is that holds an entry's guard; UINT32_MAX: not on it. */
-static uint32_t nearness(const struct ss_entry *entry, const struct ss_nearby *nearby)
-{
-    uint32_t now = 0;
-    bool same;
-    if (entry->watch)
-        return shared(entry->watch, nearby, &now, &same) < 0 ? UINT32_MAX : now;
-    while (now < nearby->count && nearby->functions[now] != entry->holder.function)
-        now++;
-    return now < nearby->count && entry->holder.function ? now : UINT32_MAX;
-}
-
-uint32_t ss_activation_which(struct ss_thread *thread, uint32_t index)
-{
-    const struct ss_entry *entries = ss_stack_entries(thread);
-    uint64_t serial = atomic_load_explicit(&entries[index].span_serial, memory_order_relaxed);
-    uint32_t best = index, nearest = UINT32_MAX;
-    struct ss_nearby nearby;
-    if (!ss_nearby_look(thread, &nearby))
-        return index;
-    for (uint32_t i = index + 1; i-- && index - i < ENTRIES_MAX;) {
-        if (atomic_load_explicit(&entries[i].span_serial, memory_order_relaxed) != serial)
-            continue;
-        uint32_t distance = nearness(&entries[i], &nearby);
-        if (distance < nearest) {
-            nearest = distance;
-            best = i;
-        }
-    }
-    return best;
-}
-
-void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
-                        struct ss_entry *entry)
-{
-    const struct ss_watch *watch = entry->watch;
-    struct ss_nearby nearby;
-    int index = -1;
-    bool learns = watch->learning && ss_options.await_check != SS_AWAIT_CHECK_FULL;
-    if ((learns || watch->dead_at_park || watch->dead_at_event) && ss_nearby_look(thread, &nearby))
-        index = outlived_frame(entry, entry->watch, &nearby);
-    struct ss_open *open = index >= 0 ? ss_open_scratch(thread) : NULL;
-    if (open) {
-        uint8_t kind;
-        ss_names_of(&entry->watch->frames[index].function, 1, &kind);
-        ss_open_copy(entry, open);
-        open->sure = kind;
-        ss_judge_held(thread, call, open, (uint32_t)index, false);
-    }
-    ss_watch_drop(thread, entry);
-}
-
-/* Whether a frame that both threads share tells that they run one task, rather than that all tasks
- * run alike: it is the first that is not plumbing, with the user's code in it, or a body of the
- * user's, and futures are run. Without names, frames beyond a few are no user's. */
-static bool is_of_one_task(const struct ss_watch *watch, int index, struct ss_nearby *nearby,
-                           uint32_t now)
-{
-    enum { NAMELESS = 4 };
-    uint8_t kinds[SS_CHAIN];
-    uint8_t kind = name_nearby(nearby)[now];
-    if (!kind)
-        return index < NAMELESS;
-    if (kind & SS_NAME_UNASKED || !futures_run(nearby, now))
-        return false;
-    bool is_body = kind & SS_NAME_CLOSURE && !(kind & (SS_NAME_RUNTIME | SS_NAME_STANDARD));
-    name_chain(watch, kinds);
-    for (int i = 0; i < index && !is_body; i++)
-        if (!is_plumbing(kinds[i]))
-            return false;
-    return is_body || kind & SS_NAME_STANDARD || runs_futures(kind);
-}
-
-int ss_activation_shared(struct ss_nearby *nearby, const struct ss_open *open)
-{
-    uint32_t now;
-    bool same;
-    if (open->watch.count == 0)
-        return -1;
-    int index = shared(&open->watch, nearby, &now, &same);
-    if (index >= 0 && is_of_one_task(&open->watch, index, nearby, now))
-        return index;
-    return dropped(&open->watch, nearby);
 }

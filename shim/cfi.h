@@ -80,6 +80,11 @@ enum { SS_CFI_ENCODING_DATAREL_SDATA4 = 0x3b, SS_CFI_ENCODING_OMIT = 0xff };
 
 /* Little-endian, 1 to 8 bytes; 0 where there are not as many. */
 SS_HIDDEN uint64_t ss_cfi_unsigned(struct ss_cfi_reader *reader, uint32_t size);
+SS_HIDDEN int64_t ss_cfi_signed(struct ss_cfi_reader *reader, uint32_t size);
+
+/* LEB128; bits beyond 64 are dropped. */
+SS_HIDDEN uint64_t ss_cfi_uleb(struct ss_cfi_reader *reader);
+SS_HIDDEN int64_t ss_cfi_sleb(struct ss_cfi_reader *reader);
 
 /* An encoded pointer; base is what data-relative ones count from, 0 refuses these. Indirect ones
  * are refused. The reader is bad afterwards when this failed, and 0 returned. */
@@ -100,6 +105,12 @@ SS_HIDDEN bool ss_cfi_row_at(const struct ss_cfi_entry *entry, uintptr_t pc,
 /* Whether an expression is no more than reg + offset, or the word there (*dereferenced). */
 SS_HIDDEN bool ss_cfi_simple_expression(const struct ss_cfi_entry *entry, int32_t expression,
                                         uint8_t *reg, int32_t *offset, bool *dereferenced);
+
+/* What the expression gives, on a machine; in a register's rule it begins with the CFA on its stack,
+ * in the CFA's with nothing: NULL. False where it cannot be followed. */
+SS_HIDDEN bool ss_cfi_evaluate(const struct ss_cfi_entry *entry, int32_t expression,
+                               const struct ss_cfi_machine *machine, const uintptr_t *cfa,
+                               uintptr_t *result);
 
 /* The CFA, by row. */
 SS_HIDDEN bool ss_cfi_frame_address(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row,

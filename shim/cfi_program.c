@@ -1,5 +1,5 @@
-/* Decoding of call frame information: CIEs and FDEs, their instructions, and DWARF expressions, as
- * .eh_frame has them on x86-64.
+/* Decoding of call frame information: CIEs and FDEs and their instructions, as .eh_frame has them on
+ * x86-64.
  *
  * Called by cfi.c only, when an address is met for the first time; any context, no state. The bytes
  * may be anything: every read goes through a reader with an end, loops consume bytes or count down.
@@ -8,7 +8,7 @@
 
 #include "cfi.h"
 
-enum { REMEMBERED_MAX = 4, EXPRESSION_STACK = 16, EXPRESSION_STEPS = 256 };
+enum { REMEMBERED_MAX = 4 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -26,7 +26,7 @@ uint64_t ss_cfi_unsigned(struct ss_cfi_reader *reader, uint32_t size)
     return value;
 }
 
-static int64_t read_signed(struct ss_cfi_reader *reader, uint32_t size)
+int64_t ss_cfi_signed(struct ss_cfi_reader *reader, uint32_t size)
 {
     uint32_t unused = 64 - 8 * size;
     return (int64_t)(ss_cfi_unsigned(reader, size) << unused) >> unused;
@@ -49,12 +49,12 @@ static uint64_t read_leb(struct ss_cfi_reader *reader, bool is_signed)
     return value;
 }
 
-static uint64_t read_uleb(struct ss_cfi_reader *reader)
+uint64_t ss_cfi_uleb(struct ss_cfi_reader *reader)
 {
     return read_leb(reader, false);
 }
 
-static int64_t read_sleb(struct ss_cfi_reader *reader)
+int64_t ss_cfi_sleb(struct ss_cfi_reader *reader)
 {
     return (int64_t)read_leb(reader, true);
 }
@@ -77,17 +77,17 @@ static uint64_t read_format(struct ss_cfi_reader *reader, uint8_t encoding)
     case 0x0c: /* sdata8 */
         return ss_cfi_unsigned(reader, 8);
     case 0x01:
-        return read_uleb(reader);
+        return ss_cfi_uleb(reader);
     case 0x02:
         return ss_cfi_unsigned(reader, 2);
     case 0x03:
         return ss_cfi_unsigned(reader, 4);
     case 0x09:
-        return (uint64_t)read_sleb(reader);
+        return (uint64_t)ss_cfi_sleb(reader);
     case 0x0a:
-        return (uint64_t)read_signed(reader, 2);
+        return (uint64_t)ss_cfi_signed(reader, 2);
     case 0x0b:
-        return (uint64_t)read_signed(reader, 4);
+        return (uint64_t)ss_cfi_signed(reader, 4);
     default:
         reader->bad = true;
         return 0;
@@ -151,7 +151,7 @@ static bool read_augmentation(struct ss_cfi_reader *reader, struct ss_cfi_reader
         return !text.bad;
     if (letter != 'z')
         return false;
-    uint64_t length = read_uleb(reader);
+    uint64_t length = ss_cfi_uleb(reader);
     if (reader->bad || reader->end - reader->at < length)
         return false;
     struct ss_cfi_reader data = {.at = reader->at, .end = reader->at + length};
@@ -197,9 +197,9 @@ static bool read_cie(uintptr_t section_end, uintptr_t address, struct ss_cfi_ent
     *augmented = false;
     while (ss_cfi_unsigned(&reader, 1) != 0)
         *augmented = true;
-    entry->code_align = read_uleb(&reader);
-    entry->data_align = read_sleb(&reader);
-    uint64_t column = version == 1 ? ss_cfi_unsigned(&reader, 1) : read_uleb(&reader);
+    entry->code_align = ss_cfi_uleb(&reader);
+    entry->data_align = ss_cfi_sleb(&reader);
+    uint64_t column = version == 1 ? ss_cfi_unsigned(&reader, 1) : ss_cfi_uleb(&reader);
     entry->encoding = 0;
     entry->signal_frame = false;
     if (reader.bad || column != SS_CFI_RIP || !read_augmentation(&reader, text, entry))
@@ -224,7 +224,7 @@ bool ss_cfi_entry_read(uintptr_t section, uintptr_t section_end, uintptr_t addre
     entry->function = ss_cfi_pointer(&reader, entry->encoding, 0);
     uint64_t size = read_format(&reader, entry->encoding);
     if (augmented)
-        skip(&reader, read_uleb(&reader));
+        skip(&reader, ss_cfi_uleb(&reader));
     if (reader.bad || size > UINTPTR_MAX - entry->function)
         return false;
     entry->function_end = entry->function + size;
@@ -246,7 +246,7 @@ struct run {
 
 static uint8_t read_register(struct run *run)
 {
-    uint64_t reg = read_uleb(&run->code);
+    uint64_t reg = ss_cfi_uleb(&run->code);
     return reg < UINT8_MAX ? (uint8_t)reg : UINT8_MAX;
 }
 
@@ -270,7 +270,7 @@ static int32_t read_factored(struct run *run, bool is_signed)
 static int32_t read_expression(struct run *run)
 {
     int64_t offset = (int64_t)(run->code.at - run->entry->section);
-    skip(&run->code, read_uleb(&run->code));
+    skip(&run->code, ss_cfi_uleb(&run->code));
     return fit(run, offset);
 }
 
@@ -333,7 +333,7 @@ static void do_cfa_instruction(struct run *run, uint8_t code)
     switch (code) {
     case 0x0c: /* def_cfa */
         set_cfa_register(run, read_register(run));
-        row->cfa.offset = fit(run, (int64_t)read_uleb(&run->code));
+        row->cfa.offset = fit(run, (int64_t)ss_cfi_uleb(&run->code));
         break;
     case 0x12: /* def_cfa_sf */
         set_cfa_register(run, read_register(run));
@@ -345,7 +345,7 @@ static void do_cfa_instruction(struct run *run, uint8_t code)
         break;
     case 0x0e: /* def_cfa_offset */
         want_cfa(run);
-        row->cfa.offset = fit(run, (int64_t)read_uleb(&run->code));
+        row->cfa.offset = fit(run, (int64_t)ss_cfi_uleb(&run->code));
         break;
     case 0x13: /* def_cfa_offset_sf */
         want_cfa(run);
@@ -452,7 +452,7 @@ static void do_instruction(struct run *run)
         do_register_instruction(run, code);
         break;
     case 0x2e: /* GNU_args_size: where landing pads want rsp, not where frames are */
-        read_uleb(&run->code);
+        ss_cfi_uleb(&run->code);
         break;
     default:
         run->code.bad = true;
@@ -483,322 +483,13 @@ bool ss_cfi_row_at(const struct ss_cfi_entry *entry, uintptr_t pc, struct ss_cfi
     return !run.code.bad && row->cfa.where != SS_CFI_UNSAID;
 }
 
-/* ---- expressions ----------------------------------------------------------------------------- */
-
-struct evaluation {
-    const struct ss_cfi_machine *machine;
-    struct ss_cfi_reader code;
-    uintptr_t start; /* of the code: branches stay within it */
-    uint32_t depth;
-    uintptr_t stack[EXPRESSION_STACK];
-};
-
-static void push(struct evaluation *evaluation, uintptr_t value)
-{
-    if (evaluation->depth == EXPRESSION_STACK)
-        evaluation->code.bad = true;
-    else
-        evaluation->stack[evaluation->depth++] = value;
-}
-
-static uintptr_t pop(struct evaluation *evaluation)
-{
-    if (evaluation->depth == 0) {
-        evaluation->code.bad = true;
-        return 0;
-    }
-    return evaluation->stack[--evaluation->depth];
-}
-
-static void push_picked(struct evaluation *evaluation, uint64_t from_top)
-{
-    if (from_top >= evaluation->depth)
-        evaluation->code.bad = true;
-    else
-        push(evaluation, evaluation->stack[evaluation->depth - 1 - from_top]);
-}
-
-static void push_register(struct evaluation *evaluation, uint64_t reg)
-{
-    uint64_t offset = (uint64_t)read_sleb(&evaluation->code);
-    if (reg >= SS_CFI_COLUMNS || (evaluation->machine->known >> reg & 1) == 0)
-        evaluation->code.bad = true;
-    else
-        push(evaluation, evaluation->machine->value[reg] + offset);
-}
-
-static void push_word(struct evaluation *evaluation, uint64_t size)
-{
-    uintptr_t address = pop(evaluation), word, skew = address % sizeof word;
-    if ((size != 1 && size != 2 && size != 4 && size != 8) || skew + size > sizeof word ||
-        !ss_cfi_stack_word(evaluation->machine, address - skew, &word)) {
-        evaluation->code.bad = true;
-        return;
-    }
-    push(evaluation, word >> 8 * skew & UINT64_MAX >> (64 - 8 * size));
-}
-
-static void branch(struct evaluation *evaluation, bool taken)
-{
-    int64_t distance = read_signed(&evaluation->code, 2);
-    uintptr_t target = evaluation->code.at + (uintptr_t)distance;
-    if (!taken)
-        return;
-    if (target < evaluation->start || target > evaluation->code.end)
-        evaluation->code.bad = true;
-    else
-        evaluation->code.at = target;
-}
-
-static void do_binary(struct evaluation *evaluation, uint8_t code)
-{
-    uint64_t b = pop(evaluation), a = pop(evaluation), result = 0;
-    int64_t left = (int64_t)a, right = (int64_t)b;
-    switch (code) {
-    case 0x1a: /* and */
-        result = a & b;
-        break;
-    case 0x1b: /* div, signed */
-        if (right == 0 || (left == INT64_MIN && right == -1))
-            evaluation->code.bad = true;
-        else
-            result = (uint64_t)(left / right);
-        break;
-    case 0x1c: /* minus */
-        result = a - b;
-        break;
-    case 0x1d: /* mod, unsigned */
-        if (b == 0)
-            evaluation->code.bad = true;
-        else
-            result = a % b;
-        break;
-    case 0x1e: /* mul */
-        result = a * b;
-        break;
-    case 0x21: /* or */
-        result = a | b;
-        break;
-    case 0x22: /* plus */
-        result = a + b;
-        break;
-    case 0x24: /* shl */
-        result = b < 64 ? a << b : 0;
-        break;
-    case 0x25: /* shr */
-        result = b < 64 ? a >> b : 0;
-        break;
-    case 0x26: /* shra */
-        b = b < 64 ? b : 63;
-        result = left < 0 ? ~(~a >> b) : a >> b;
-        break;
-    case 0x27: /* xor */
-        result = a ^ b;
-        break;
-    case 0x29: /* eq */
-        result = left == right;
-        break;
-    case 0x2a: /* ge */
-        result = left >= right;
-        break;
-    case 0x2b: /* gt */
-        result = left > right;
-        break;
-    case 0x2c: /* le */
-        result = left <= right;
-        break;
-    case 0x2d: /* lt */
-        result = left < right;
-        break;
-    default: /* 0x2e, ne */
-        result = left != right;
-    }
-    push(evaluation, result);
-}
-
-static void do_stack_operation(struct evaluation *evaluation, uint8_t code)
-{
-    uintptr_t a, b, c;
-    switch (code) {
-    case 0x12: /* dup */
-        push_picked(evaluation, 0);
-        break;
-    case 0x13: /* drop */
-        pop(evaluation);
-        break;
-    case 0x14: /* over */
-        push_picked(evaluation, 1);
-        break;
-    case 0x15: /* pick */
-        push_picked(evaluation, ss_cfi_unsigned(&evaluation->code, 1));
-        break;
-    case 0x16: /* swap */
-        b = pop(evaluation);
-        a = pop(evaluation);
-        push(evaluation, b);
-        push(evaluation, a);
-        break;
-    default: /* 0x17, rot: the top becomes the third */
-        c = pop(evaluation);
-        b = pop(evaluation);
-        a = pop(evaluation);
-        push(evaluation, c);
-        push(evaluation, a);
-        push(evaluation, b);
-    }
-}
-
-/* 0x08 to 0x11: constants of 1, 2, 4, 8 bytes, unsigned before signed, then the LEB128 ones. */
-static void push_constant(struct evaluation *evaluation, uint8_t code)
-{
-    if (code == 0x10)
-        push(evaluation, read_uleb(&evaluation->code));
-    else if (code == 0x11)
-        push(evaluation, (uintptr_t)read_sleb(&evaluation->code));
-    else if (code & 1)
-        push(evaluation, (uintptr_t)read_signed(&evaluation->code, 1U << ((code - 8) / 2)));
-    else
-        push(evaluation, ss_cfi_unsigned(&evaluation->code, 1U << ((code - 8) / 2)));
-}
-
-static void do_operation(struct evaluation *evaluation)
-{
-    uint8_t code = (uint8_t)ss_cfi_unsigned(&evaluation->code, 1);
-    if (code >= 0x30 && code <= 0x4f) { /* lit0 to lit31 */
-        push(evaluation, code - 0x30);
-        return;
-    }
-    if (code >= 0x70 && code <= 0x8f) { /* breg0 to breg31 */
-        push_register(evaluation, code - 0x70);
-        return;
-    }
-    if (code >= 0x08 && code <= 0x11) {
-        push_constant(evaluation, code);
-        return;
-    }
-    if (code >= 0x12 && code <= 0x17) {
-        do_stack_operation(evaluation, code);
-        return;
-    }
-    uint64_t operand;
-    switch (code) {
-    case 0x03: /* addr */
-        push(evaluation, ss_cfi_unsigned(&evaluation->code, 8));
-        break;
-    case 0x06: /* deref */
-        push_word(evaluation, 8);
-        break;
-    case 0x94: /* deref_size */
-        push_word(evaluation, ss_cfi_unsigned(&evaluation->code, 1));
-        break;
-    case 0x19: /* abs */
-        operand = pop(evaluation);
-        push(evaluation, (int64_t)operand < 0 ? -operand : operand);
-        break;
-    case 0x1f: /* neg */
-        push(evaluation, -pop(evaluation));
-        break;
-    case 0x20: /* not */
-        push(evaluation, ~pop(evaluation));
-        break;
-    case 0x23: /* plus_uconst */
-        operand = read_uleb(&evaluation->code);
-        push(evaluation, pop(evaluation) + operand);
-        break;
-    case 0x28: /* bra */
-        branch(evaluation, pop(evaluation) != 0);
-        break;
-    case 0x2f: /* skip */
-        branch(evaluation, true);
-        break;
-    case 0x92: /* bregx */
-        operand = read_uleb(&evaluation->code);
-        push_register(evaluation, operand);
-        break;
-    case 0x96: /* nop */
-        break;
-    case 0x1a:
-    case 0x1b:
-    case 0x1c:
-    case 0x1d:
-    case 0x1e:
-    case 0x21:
-    case 0x22:
-    case 0x24:
-    case 0x25:
-    case 0x26:
-    case 0x27:
-    case 0x29:
-    case 0x2a:
-    case 0x2b:
-    case 0x2c:
-    case 0x2d:
-    case 0x2e:
-        do_binary(evaluation, code);
-        break;
-    default:
-        evaluation->code.bad = true;
-    }
-}
-
-/* The bytes of an expression. */
-static struct ss_cfi_reader open_expression(const struct ss_cfi_entry *entry, int32_t expression)
-{
-    struct ss_cfi_reader reader = {.at = entry->section + (uintptr_t)expression,
-                                   .end = entry->section_end};
-    uint64_t length = read_uleb(&reader);
-    if (reader.end - reader.at < length)
-        reader.bad = true;
-    else
-        reader.end = reader.at + length;
-    return reader;
-}
-
-/* Expressions of registers begin with the CFA on the stack; that of the CFA with nothing. */
-static bool evaluate(const struct ss_cfi_entry *entry, int32_t expression,
-                     const struct ss_cfi_machine *machine, const uintptr_t *cfa, uintptr_t *result)
-{
-    struct evaluation evaluation;
-    evaluation.machine = machine;
-    evaluation.code = open_expression(entry, expression);
-    evaluation.start = evaluation.code.at;
-    evaluation.depth = 0;
-    if (cfa != NULL)
-        push(&evaluation, *cfa);
-    for (uint32_t steps = 0; !evaluation.code.bad && evaluation.code.at < evaluation.code.end;
-         steps++) {
-        if (steps == EXPRESSION_STEPS)
-            return false;
-        do_operation(&evaluation);
-    }
-    *result = pop(&evaluation);
-    return !evaluation.code.bad;
-}
-
-bool ss_cfi_simple_expression(const struct ss_cfi_entry *entry, int32_t expression, uint8_t *reg,
-                              int32_t *offset, bool *dereferenced)
-{
-    struct ss_cfi_reader code = open_expression(entry, expression);
-    uint64_t operation = ss_cfi_unsigned(&code, 1);
-    int64_t value = read_sleb(&code);
-    if (code.bad || operation < 0x70 || operation >= 0x70 + SS_CFI_COLUMNS || value < INT32_MIN ||
-        value > INT32_MAX)
-        return false;
-    *reg = (uint8_t)(operation - 0x70);
-    *offset = (int32_t)value;
-    *dereferenced = code.at < code.end;
-    if (*dereferenced && ss_cfi_unsigned(&code, 1) != 0x06)
-        return false;
-    return code.at == code.end;
-}
-
 /* ---- frames ---------------------------------------------------------------------------------- */
 
 bool ss_cfi_frame_address(const struct ss_cfi_entry *entry, const struct ss_cfi_row *row,
                           const struct ss_cfi_machine *machine, uintptr_t *cfa)
 {
     if (row->cfa.where == SS_CFI_IS_EXPRESSION)
-        return evaluate(entry, row->cfa_expression, machine, NULL, cfa);
+        return ss_cfi_evaluate(entry, row->cfa_expression, machine, NULL, cfa);
     if ((machine->known >> row->cfa.reg & 1) == 0)
         return false;
     *cfa = machine->value[row->cfa.reg] + (uintptr_t)(intptr_t)row->cfa.offset;
@@ -825,10 +516,10 @@ static bool caller_value(const struct ss_cfi_entry *entry, const struct ss_cfi_r
         *value = *known ? machine->value[rule.reg] : 0;
         return true;
     case SS_CFI_AT_EXPRESSION:
-        return evaluate(entry, rule.offset, machine, &cfa, &at) &&
+        return ss_cfi_evaluate(entry, rule.offset, machine, &cfa, &at) &&
                ss_cfi_stack_word(machine, at, value);
     case SS_CFI_IS_EXPRESSION:
-        return evaluate(entry, rule.offset, machine, &cfa, value);
+        return ss_cfi_evaluate(entry, rule.offset, machine, &cfa, value);
     case SS_CFI_UNDEFINED:
         *value = 0;
         *known = false;

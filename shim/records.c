@@ -645,17 +645,17 @@ void ss_summary_facts(struct ss_summary_facts *out)
 {
     memset(out, 0, sizeof *out);
     for (unsigned i = 0; i < SS_RULE_COUNT; i++)
-        ss_rule_counts((enum ss_rule)i, &out->rules[i]);
-    out->suspicions = ss_rules_suspicions();
+        ss_breach_counts((enum ss_rule)i, &out->rules[i]);
+    out->suspicions = ss_breaches_suspicions();
     struct ss_consequence_count one;
     uint32_t count = 0;
-    while (ss_rules_consequence_at(count, &one.of, &one.kind, &one.count))
+    while (ss_breaches_consequence_at(count, &one.of, &one.kind, &one.count))
         count++;
     out->consequences = count ? ss_alloc(count * sizeof one) : NULL;
     for (uint32_t i = 0; out->consequences && i < count; i++)
-        if (ss_rules_consequence_at(i, &one.of, &one.kind, &one.count))
+        if (ss_breaches_consequence_at(i, &one.of, &one.kind, &one.count))
             out->consequences[out->consequence_count++] = one;
-    out->worse_count = ss_rules_worse(out->worse);
+    out->worse_count = ss_breaches_worse(out->worse);
 }
 
 /* What was graded milder than a later case of it is. */

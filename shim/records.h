@@ -5,8 +5,7 @@
 
 #include "history.h"
 #include "output.h"
-#include "rules.h"
-#include "rules.h"
+#include "breaches.h"
 
 /* What all records begin with. */
 struct ss_record_head {

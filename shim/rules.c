@@ -1,278 +1,26 @@
 /* The rules' checks, and what becomes of a breach: once per span, counted per fingerprint, written
- * as often as the option `repeat` has it, said on stderr, then what on_violation asks for.
- *
- * rules_lock guards the counts only; nothing is written, captured or waited for under it. */
+ * as often as the option `repeat` has it, said on stderr, then what on_violation asks for. No lock
+ * is held here. */
 #include "rules.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 
-#include "cold_tables.h"
+#include "breaches.h"
 #include "fork.h"
 #include "instances.h"
-#include "lock.h"
 #include "log.h"
+#include "internal.h"
+#include "lock.h"
 #include "options.h"
+#include "prim.h"
 #include "span_stack.h"
 #include "stacks.h"
 #include "threads.h"
 #include "values.h"
 
-enum { FINGERPRINTS_MAX = 65536, CONSEQUENCES_MAX = 4096 };
-
-/* One fingerprint, by what can be compared without unwinding. */
-struct breach {
-    struct {
-        uintptr_t rule, site, entered_caller, exited_caller;
-    } key;
-    uint64_t count;
-    enum ss_severity severity; /* the worst so far */
-    uint64_t fingerprint, group;
-    _Atomic bool written; /* the first has been */
-    UT_hash_handle hh;
-};
-
-/* What came of the breaches of one fingerprint, at one return address. */
-struct outcome {
-    struct {
-        uint64_t of, kind, caller;
-    } key;
-    uint64_t count;
-    struct outcome *next;
-    UT_hash_handle hh;
-};
-
-struct ss_lock ss_rules_lock;
-static struct breach *breaches;
-static struct outcome *outcomes, *first_outcome, *last_outcome;
-static struct ss_rule_counts counts[SS_RULE_COUNT];
-static uint64_t suspicions;
-static struct ss_worse worse[SS_WORSE_MAX];
-static uint32_t worse_count;
-
-void ss_rule_counts(enum ss_rule rule, struct ss_rule_counts *out)
-{
-    memset(out, 0, sizeof *out);
-    if (!ss_lock(&ss_rules_lock))
-        return;
-    *out = counts[rule];
-    ss_unlock(&ss_rules_lock);
-}
-
-uint64_t ss_rules_suspicions(void)
-{
-    return suspicions;
-}
-
-bool ss_rules_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
-                             uint64_t *count)
-{
-    if (!ss_lock(&ss_rules_lock))
-        return false;
-    const struct outcome *outcome = first_outcome;
-    while (outcome && index--)
-        outcome = outcome->next;
-    if (outcome) {
-        *of = outcome->key.of;
-        *kind = (enum ss_consequence_kind)outcome->key.kind;
-        *count = outcome->count;
-    }
-    ss_unlock(&ss_rules_lock);
-    return outcome;
-}
-
-void ss_rules_forked(void)
-{
-    memset(counts, 0, sizeof counts);
-    breaches = NULL;
-    outcomes = first_outcome = last_outcome = NULL;
-    suspicions = 0;
-    worse_count = 0;
-}
-
-/* ---- names of a breach ----------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
-{
-    /* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-    for (const unsigned char *byte = data, *end = byte + size; byte < end; byte++)
-        hash = (hash ^ *byte) * 0x100000001b3u;
-    return hash;
-}
-
-static uint64_t mix_text(uint64_t hash, const char *text)
-{
-    return text ? mix(hash, text, strlen(text) + 1) : mix(hash, "", 1);
-}
-
-static const uint64_t hash_start = 0xcbf29ce484222325u;
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Whether text begins with `-1.2.3`, what a crate's folder ends with; end is set behind it. */
-static bool at_version(const char *text, const char **end)
-{
-    if (text[0] != '-' || !is_digit(text[1]))
-        return false;
-    unsigned dots = 0;
-    const char *at = text + 1;
-    for (; *at && *at != '/'; at++)
-        dots += *at == '.' && is_digit(at[1]);
-    *end = at;
-    return dots >= 2 && *at == '/';
-}
-
-/* A file without what changes when a crate is rebuilt elsewhere or updated: from `crate-1.2.3/` on,
- * the version removed. */
-static uint64_t mix_file(uint64_t hash, const char *file)
-{
-    const char *start = file, *behind = NULL, *dash = NULL;
-    for (const char *at = file; at && *at; at++) {
-        const char *end;
-        if (!at_version(at, &end))
-            continue;
-        const char *crate = at;
-        while (crate > file && crate[-1] != '/')
-            crate--;
-        start = crate;
-        dash = at;
-        behind = end;
-    }
-    if (!behind)
-        return mix_text(hash, file);
-    return mix_text(mix(hash, start, (size_t)(dash - start)), behind);
-}
-
-static uint64_t mix_address(uint64_t hash, uintptr_t address)
-{
-    const struct ss_module *module = ss_module_of(address);
-    uint64_t offset = module ? address - module->bias : address;
-    if (module && module->build_id_length)
-        hash = mix(hash, module->build_id, module->build_id_length);
-    else if (module)
-        hash = mix_text(hash, module->path);
-    return mix(hash, &offset, sizeof offset);
-}
-
-/* The address by which breaches of one span's site are told apart on the way out. */
-static uintptr_t outer_caller(const struct ss_violation *violation)
-{
-    /* The misuse is where the guard was taken: a function has many ends. */
-    if (violation->rule == SS_RULE_HELD_ACROSS_AWAIT)
-        return 0;
-    return violation->exited.caller   ? violation->exited.caller
-           : violation->closed.caller ? violation->closed.caller
-                                      : violation->used.caller;
-}
-
-static void name_breach(struct ss_violation *violation)
-{
-    const struct ss_site *site = violation->site;
-    uint64_t hash = mix_text(hash_start, ss_rule_rows[violation->rule].code);
-    uint64_t group = mix_text(hash, site ? site->name : NULL);
-    group = mix_text(group, site ? site->target : NULL);
-    violation->group = mix_file(group, site ? site->file : NULL);
-
-    hash = mix_text(mix_text(hash, site ? site->name : NULL), site ? site->file : NULL);
-    hash = mix(hash, site ? &site->line : &(uint32_t){0}, sizeof site->line);
-    hash = mix_address(hash, violation->entered.caller);
-    violation->fingerprint = mix_address(hash, outer_caller(violation));
-}
-
 /* ---- from breach to report ------------------------------------------------------------------- */
-
-/* Lets nobody go on, into what may panic by it, before the first breach of its kind is written by
- * another thread; not for long. */
-static void await_written(const struct breach *breach)
-{
-    enum { TURNS = 1000 };
-    const struct {
-        uint64_t seconds, nanoseconds;
-    } turn = {0, 100000};
-    for (unsigned i = 0; i < TURNS && !atomic_load(&breach->written); i++)
-        (void)SS_SYSCALL_2(__NR_nanosleep, &turn, NULL);
-}
-
-/* A fingerprint is written once; that a later case is worse is for the summary to say. */
-static void note_worse(struct breach *breach, const struct ss_violation *violation)
-{
-    breach->severity = violation->severity;
-    if (worse_count < SS_WORSE_MAX)
-        worse[worse_count++] = (struct ss_worse){breach->fingerprint, violation->spans_under,
-                                                 violation->severity, violation->thread_changed};
-}
-
-uint32_t ss_rules_worse(struct ss_worse out[SS_WORSE_MAX])
-{
-    if (!ss_lock(&ss_rules_lock))
-        return 0;
-    uint32_t count = worse_count;
-    memcpy(out, worse, count * sizeof *worse);
-    ss_unlock(&ss_rules_lock);
-    return count;
-}
-
-/* Counts and names the breach. Returns it, or NULL where it cannot be kept. */
-static struct breach *count_breach(struct ss_violation *violation)
-{
-    struct breach *breach = NULL;
-    struct breach probe;
-    memset(&probe.key, 0, sizeof probe.key);
-    probe.key.rule = violation->rule;
-    probe.key.site = (uintptr_t)violation->site;
-    probe.key.entered_caller = violation->entered.caller;
-    probe.key.exited_caller = outer_caller(violation);
-    if (!ss_lock(&ss_rules_lock))
-        return NULL;
-    counts[violation->rule].violations++;
-    HASH_FIND(hh, breaches, &probe.key, sizeof probe.key, breach);
-    if (!breach) {
-        name_breach(violation);
-        if (HASH_COUNT(breaches) < FINGERPRINTS_MAX && (breach = ss_alloc(sizeof *breach))) {
-            breach->key = probe.key;
-            breach->fingerprint = violation->fingerprint;
-            breach->group = violation->group;
-            HASH_ADD(hh, breaches, key, sizeof breach->key, breach);
-            counts[violation->rule].fingerprints++;
-        }
-    } else {
-        violation->fingerprint = breach->fingerprint;
-        violation->group = breach->group;
-    }
-    violation->count = breach ? ++breach->count : UINT64_MAX;
-    if (breach && violation->count == 1)
-        breach->severity = violation->severity;
-    else if (breach && violation->severity > breach->severity)
-        note_worse(breach, violation);
-    ss_unlock(&ss_rules_lock);
-    return breach;
-}
-
-/* Counts a suspicion, and names it. False where its fingerprint has been written. */
-static bool count_suspicion(struct ss_violation *violation)
-{
-    struct breach *breach = NULL;
-    struct breach probe;
-    memset(&probe.key, 0, sizeof probe.key);
-    probe.key.rule = SS_RULE_COUNT + violation->rule;
-    probe.key.site = (uintptr_t)violation->site;
-    probe.key.entered_caller = violation->entered.caller;
-    if (!ss_lock(&ss_rules_lock))
-        return false;
-    name_breach(violation);
-    HASH_FIND(hh, breaches, &probe.key, sizeof probe.key, breach);
-    if (!breach && HASH_COUNT(breaches) < FINGERPRINTS_MAX && (breach = ss_alloc(sizeof *breach))) {
-        breach->key = probe.key;
-        HASH_ADD(hh, breaches, key, sizeof breach->key, breach);
-    }
-    bool first = breach && ++breach->count <= (uint64_t)ss_options.repeat;
-    suspicions += first;
-    ss_unlock(&ss_rules_lock);
-    return first;
-}
 
 static void raise_signal(int number)
 {
@@ -357,14 +105,14 @@ static const struct ss_values *copy_values(struct ss_thread *thread, struct ss_s
 static void report(struct ss_thread *thread, struct ss_span_ref span,
                    struct ss_violation *violation)
 {
-    struct breach *breach = count_breach(violation);
+    struct ss_breach *breach = ss_breach_count(violation);
     if (span.span && atomic_load(&span.span->serial) == span.serial) {
         atomic_store(&span.span->group, violation->group);
         atomic_store(&span.span->fingerprint, violation->fingerprint);
     }
     if (!breach || violation->count > (uint64_t)ss_options.repeat) {
         if (breach)
-            await_written(breach);
+            ss_breach_await_written(breach);
         return;
     }
 
@@ -383,7 +131,7 @@ static void report(struct ss_thread *thread, struct ss_span_ref span,
         thread->lookup->span_serial == violation->span_serial)
         violation->lookup = thread->lookup;
     ss_log_violation(violation);
-    atomic_store(&breach->written, true);
+    ss_breach_set_written(breach);
     act();
 }
 
@@ -410,29 +158,6 @@ static void fill_closed(struct ss_violation *violation, enum ss_rule rule,
 
 /* ---- what comes of breaches ------------------------------------------------------------------ */
 
-/* Counts what came of the breach with that fingerprint; returns how often it did so far. */
-static uint64_t count_outcome(const struct ss_consequence *consequence)
-{
-    struct outcome probe, *outcome = NULL;
-    memset(&probe.key, 0, sizeof probe.key);
-    probe.key.of = consequence->of;
-    probe.key.kind = consequence->kind;
-    probe.key.caller = consequence->at.caller;
-    if (!ss_lock(&ss_rules_lock))
-        return UINT64_MAX;
-    HASH_FIND(hh, outcomes, &probe.key, sizeof probe.key, outcome);
-    if (!outcome && HASH_COUNT(outcomes) < CONSEQUENCES_MAX &&
-        (outcome = ss_alloc(sizeof *outcome))) {
-        outcome->key = probe.key;
-        HASH_ADD(hh, outcomes, key, sizeof outcome->key, outcome);
-        *(last_outcome ? &last_outcome->next : &first_outcome) = outcome;
-        last_outcome = outcome;
-    }
-    uint64_t count = outcome ? ++outcome->count : UINT64_MAX;
-    ss_unlock(&ss_rules_lock);
-    return count;
-}
-
 static void tell(struct ss_thread *thread, const struct ss_call *call,
                  enum ss_consequence_kind kind, const struct ss_closed *span,
                  const struct ss_site *made)
@@ -449,7 +174,7 @@ static void tell(struct ss_thread *thread, const struct ss_call *call,
                                          .owner = span->instance,
                                          .made = made};
     consequence.at.caller = call->caller;
-    consequence.count = count_outcome(&consequence);
+    consequence.count = ss_breach_count_outcome(&consequence);
     if (consequence.count != 1)
         return;
     ss_moment_now(thread, call->caller, &consequence.at);
@@ -591,7 +316,7 @@ void ss_judge_suspicion(enum ss_rule rule, const struct ss_open *open, uint64_t 
         fill_parks(&violation, open, open->watch.holder > 0 ? (uint32_t)open->watch.holder : 0,
                    time);
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load(&span->serial) != serial || !count_suspicion(&violation))
+    if (atomic_load(&span->serial) != serial || !ss_breach_count_suspicion(&violation))
         return;
     ss_log_violation(&violation);
 }

@@ -61,29 +61,4 @@ SS_HIDDEN void ss_judge_enter(struct ss_thread *thread, const struct ss_call *ca
 /* A look-up that has just returned. */
 SS_HIDDEN void ss_judge_lookup(struct ss_thread *thread, uintptr_t caller);
 
-/* How many suspicions were written; what came of breaches, by index: false beyond the last. */
-SS_HIDDEN uint64_t ss_rules_suspicions(void);
-SS_HIDDEN bool ss_rules_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
-                                       uint64_t *count);
-
-/* A fingerprint of which a later case was graded worse than the one that was written. */
-enum { SS_WORSE_MAX = 16 };
-struct ss_worse {
-    uint64_t of, spans_under;
-    enum ss_severity severity;
-    bool thread_changed;
-};
-
-/* Fills in the first SS_WORSE_MAX of them; returns how many. */
-SS_HIDDEN uint32_t ss_rules_worse(struct ss_worse worse[SS_WORSE_MAX]);
-
-/* Counts of one rule so far. */
-struct ss_rule_counts {
-    uint64_t violations, fingerprints, suppressed;
-};
-SS_HIDDEN void ss_rule_counts(enum ss_rule rule, struct ss_rule_counts *out);
-
-/* The child of a fork counts anew. */
-SS_HIDDEN void ss_rules_forked(void);
-
 #endif

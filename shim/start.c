@@ -20,7 +20,7 @@
 #include "options.h"
 #include "output.h"
 #include "parks.h"
-#include "rules.h"
+#include "breaches.h"
 #include "span_table.h"
 #include "stacks.h"
 #include "strayspan.h"
@@ -105,7 +105,7 @@ static void fork_child(void)
     ss_threads_forked();
     ss_history_forked();
     ss_closed_forked();
-    ss_rules_forked();
+    ss_breaches_forked();
     ss_log_forked();
     if (!ss_options.follow_children)
         go_passive();

@@ -62,7 +62,7 @@ unit_values_tsan = $(unit_values)
 unit_flags_values_tsan = $(unit_flags_values) -fsanitize=thread -Wno-tsan
 unit_history = $(addprefix shim/,history.c records.c output.c options.c)
 unit_flags_history = -ljansson -fno-strict-aliasing
-unit_cfi = shim/cfi.c shim/cfi_program.c
+unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
 unit_names = $(unit_modules) shim/names.c
 unit_flags_names = -fsanitize=address
@@ -92,7 +92,7 @@ $(tests)/unit/test_tools_defects: tools/defects.c
 # ---- fuzzing: `make fuzz` runs each target of tests/fuzz for FUZZ_SECONDS; wants clang and its runtime ----
 
 FUZZ_SECONDS ?= 60
-fuzz_cfi = shim/cfi.c shim/cfi_program.c
+fuzz_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz

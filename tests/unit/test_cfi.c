@@ -3,7 +3,7 @@
  *   test_cfi            0 when all agree, else 1 and what did not
  *   test_cfi --speed    nanoseconds per walk beside unw_backtrace
  *
- * Built with shim/cfi.c and shim/cfi_program.c, -lunwind -pthread; lazily bound (-Wl,-z,lazy), so
+ * Built with shim/cfi*.c, -lunwind -pthread; lazily bound (-Wl,-z,lazy), so
  * that there is a PLT stub to step through. Built with other optimisation flags it tests other
  * frames. */
 #include <dlfcn.h>

@@ -113,25 +113,25 @@ uint32_t ss_threads_seen(void)
     return THREADS;
 }
 
-void ss_rule_counts(enum ss_rule rule, struct ss_rule_counts *out)
+void ss_breach_counts(enum ss_rule rule, struct ss_rule_counts *out)
 {
     *out = (struct ss_rule_counts){rule, 1, 0};
 }
 
-uint64_t ss_rules_suspicions(void)
+uint64_t ss_breaches_suspicions(void)
 {
     return 9;
 }
 
 static uint32_t consequences = 2;
 
-uint32_t ss_rules_worse(struct ss_worse worse[SS_WORSE_MAX])
+uint32_t ss_breaches_worse(struct ss_worse worse[SS_WORSE_MAX])
 {
     (void)worse;
     return 0;
 }
 
-bool ss_rules_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
+bool ss_breaches_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
                              uint64_t *count)
 {
     *of = 0xabc;

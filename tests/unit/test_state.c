@@ -15,6 +15,7 @@
 
 #include "instances.h"
 #include "options.h"
+#include "breaches.h"
 #include "rules.h"
 #include "span_stack.h"
 #include "span_table.h"
@@ -49,7 +50,7 @@ static struct totals totals(void)
 static uint64_t violations(enum ss_rule rule)
 {
     struct ss_rule_counts counts;
-    ss_rule_counts(rule, &counts);
+    ss_breach_counts(rule, &counts);
     return counts.violations;
 }
 

@@ -249,6 +249,37 @@ static void test_suspicions(void)
     CHECK(report.suspicion_count == 1 && report.violation_count == 1);
 }
 
+static char *graded(const char *head, const char *of, const char *severity)
+{
+    return line(head, "summary",
+                ss_text("\"rules\":{},\"worse\":[4,{\"of\":7},{\"of\":\"%s\",\"severity\":\"%s\","
+                        "\"spans_under\":99,\"thread_changed\":false}]}",
+                        of, severity));
+}
+
+/* A fingerprint is written once: what a later case was graded is the summary's to say. */
+static void test_worse(void)
+{
+    char *mild = line(
+        FIRST, "violation",
+        ss_text("\"rule\":\"held-across-await\",\"severity\":\"warning\",\"fingerprint\":\"%s\","
+                "\"count\":1,\"span\":{\"serial\":7},\"parks\":1,\"spans_under\":0}",
+                print_a));
+    struct ss_report report =
+        read_log(ss_text("%s%s%s", begin(FIRST), mild, graded(FIRST, print_a, "error")));
+    CHECK(report.violation_count == 1 && report.violations->severity == SS_SEVERITY_ERROR);
+    CHECK(report.violations->parks.spans_under == 99);
+
+    report = read_log(ss_text("%s%s%s", begin(FIRST), mild, graded(FIRST, print_b, "error")));
+    CHECK(report.violations->severity == SS_SEVERITY_WARNING);
+
+    /* None gets milder. */
+    report = read_log(ss_text("%s%s%s", begin(FIRST), breach(FIRST, "violation", print_a, 7, 64),
+                              graded(FIRST, print_a, "warning")));
+    CHECK(report.violations->severity == SS_SEVERITY_ERROR);
+    CHECK(report.violations->parks.spans_under == 57);
+}
+
 static void test_consequences(void)
 {
     static const char clone[] = "clone-of-closed", parent[] = "stale-parent";
@@ -428,6 +459,7 @@ int main(void)
     test_damaged();
     test_nested_keys();
     test_suspicions();
+    test_worse();
     test_consequences();
     test_history();
     test_blame();
