@@ -1,4 +1,5 @@
-//! A guard held across an await in a task of async-std, whose workers are many threads.
+//! A guard held across an await in a task of async-std, whose workers are many threads. Another task's
+//! spans go under it: where there is one worker, they alone tell, as it sleeps by raw system calls.
 
 use std::time::Duration;
 
@@ -14,8 +15,16 @@ async fn handle_order() {
     }
 }
 
+async fn innocent() {
+    loop {
+        task::sleep(Duration::from_millis(1)).await;
+        info_span!("innocent").in_scope(|| ());
+    }
+}
+
 fn main() {
     tracing_subscriber::fmt().with_writer(std::io::sink).init();
+    task::spawn(innocent());
     task::block_on(task::spawn(handle_order()));
     println!("done");
 }
