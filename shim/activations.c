@@ -362,7 +362,7 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
     if (!thread && kind == SS_PARK_EVENTS && ss_options.severities[SS_RULE_BLOCKING_LOOKUP] &&
         (thread = ss_begin()))
         ss_end(thread);
-    if (!thread || atomic_load_explicit(&thread->busy, memory_order_relaxed))
+    if (!thread || atomic_load_explicit(&thread->state, memory_order_relaxed) == SS_BUSY)
         return;
     if (kind == SS_PARK_EVENTS)
         thread->event_loop = true;

@@ -85,13 +85,19 @@ static inline bool ss_activation_dead(const struct ss_thread *thread,
     return frame->cfa <= sp || *(const uintptr_t *)(frame->cfa - 8) != frame->return_address;
 }
 
+/* Whether an entry may have outlived its holder. */
+static inline bool ss_activation_suspect(const struct ss_thread *thread,
+                                         const struct ss_entry *entry, uintptr_t sp)
+{
+    return SS_UNLIKELY(entry->watch) ||
+           (entry->holder.function && SS_UNLIKELY(ss_activation_dead(thread, &entry->holder, sp)));
+}
+
 /* Looks at the innermost entry before something is entered or made. */
 static inline void ss_activation_check(struct ss_thread *thread, struct ss_entry *innermost,
                                        uintptr_t sp, bool made)
 {
-    if (SS_UNLIKELY(innermost->watch) ||
-        (innermost->holder.function &&
-         SS_UNLIKELY(ss_activation_dead(thread, &innermost->holder, sp))))
+    if (ss_activation_suspect(thread, innermost, sp))
         ss_activation_outlived(thread, innermost, sp, made);
 }
 

@@ -19,6 +19,11 @@
 #include "threads.h"
 #include "values.h"
 
+/* For what others may read or write meanwhile, where no order matters. SET: what is not _Atomic. */
+#define GET(cell) atomic_load_explicit(&(cell), memory_order_relaxed)
+#define PUT(cell, value) atomic_store_explicit(&(cell), value, memory_order_relaxed)
+#define SET(cell, value) __atomic_store_n(&(cell), value, __ATOMIC_RELAXED)
+
 _Atomic bool ss_events_lost;
 
 /* ---- marks ----------------------------------------------------------------------------------- */
@@ -93,8 +98,13 @@ static unsigned cache_slot(uint64_t id)
 
 static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id)
 {
-    thread->cached_spans[cache_slot(id)].span = span.span;
-    thread->cached_spans[cache_slot(id)].serial = span.serial;
+    unsigned slot = cache_slot(id);
+    thread->cached_spans[slot].id = id;
+    thread->cached_spans[slot].address =
+        atomic_load_explicit(&span.span->address, memory_order_relaxed);
+    thread->cached_spans[slot].span = span.span;
+    thread->cached_spans[slot].serial = span.serial;
+    thread->cached_spans[slot].place = NULL;
 }
 
 static SS_COLD struct subject look_up(struct ss_thread *thread, const struct ss_call *call,
@@ -118,19 +128,29 @@ static SS_COLD struct subject look_up(struct ss_thread *thread, const struct ss_
     return subject;
 }
 
+/* Whether the record is that span's still, and the span's instance has not ended. */
+static inline bool lives(struct ss_span_ref span)
+{
+    if (SS_UNLIKELY(atomic_load_explicit(&span.span->serial, memory_order_relaxed) != span.serial))
+        return false;
+    const struct ss_instance *instance =
+        atomic_load_explicit(&span.span->instance, memory_order_relaxed);
+    return SS_LIKELY(atomic_load_explicit(&instance->serial, memory_order_relaxed) ==
+                     atomic_load_explicit(&span.span->instance_serial, memory_order_relaxed));
+}
+
 static inline struct subject find(struct ss_thread *thread, const struct ss_call *call, uint64_t id)
 {
     unsigned slot = cache_slot(id);
-    struct ss_span *span = thread->cached_spans[slot].span;
-    if (SS_LIKELY(span && span->id == id && span->address == call->address &&
-                  atomic_load_explicit(&span->serial, memory_order_relaxed) ==
-                      thread->cached_spans[slot].serial &&
-                  atomic_load_explicit(&span->instance->serial, memory_order_relaxed) ==
-                      span->instance_serial))
-        return (struct subject){{span->instance, span->instance_serial},
-                                {span, thread->cached_spans[slot].serial},
-                                false,
-                                false};
+    struct ss_span_ref span = {thread->cached_spans[slot].span, thread->cached_spans[slot].serial};
+    if (SS_LIKELY(span.span && thread->cached_spans[slot].id == id &&
+                  thread->cached_spans[slot].address == call->address && lives(span)))
+        return (struct subject){
+            {atomic_load_explicit(&span.span->instance, memory_order_relaxed),
+             atomic_load_explicit(&span.span->instance_serial, memory_order_relaxed)},
+            span,
+            false,
+            false};
     return look_up(thread, call, id);
 }
 
@@ -232,9 +252,115 @@ static inline bool is_open_here(const struct ss_thread *thread, const struct ss_
     return false;
 }
 
-/* Inlined into the thunk, where it is hot. rbp: the program's. */
-static inline __attribute__((always_inline)) void
-enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr_t rbp)
+/* Whether nothing is left to learn of a place, and whoever holds its guards is found by a constant
+ * (or not asked for): enter_again knows all of it. */
+static bool is_settled(const struct ss_place *place, uint64_t holding)
+{
+    int32_t offset = (int32_t)(holding >> SS_HOLDING_OFFSET_SHIFT);
+    if (ss_options.stacks != SS_STACKS_SITE ||
+        atomic_load_explicit(&place->taken, memory_order_relaxed) < SS_FULL_STACKS)
+        return false;
+    if (ss_options.await_check == SS_AWAIT_CHECK_OFF)
+        return holding == 0;
+    return (holding & SS_HOLDING_DIRECT) && !(holding & SS_HOLDING_BY_RBP) && offset > 0 &&
+           offset % (int32_t)sizeof(uintptr_t) == 0;
+}
+
+/* Lets enter_again do the next enter of this span at this place. */
+static void settle(struct ss_thread *thread, struct ss_span_ref span, uint64_t id,
+                   struct ss_place *place)
+{
+    unsigned slot = cache_slot(id);
+    uint64_t holding = atomic_load_explicit(&place->holding, memory_order_relaxed);
+    if (thread->cached_spans[slot].span != span.span ||
+        thread->cached_spans[slot].serial != span.serial)
+        return;
+    thread->cached_spans[slot].place = is_settled(place, holding) ? place : NULL;
+    thread->cached_spans[slot].holding = holding;
+}
+
+/* Notes where a span is entered and who holds the guard, as enter does. Returns false where there
+ * may be something to find out. */
+static inline __attribute__((always_inline)) bool
+enter_at_place(const struct ss_thread *thread, struct ss_entry *entry,
+               const struct ss_cached_span *cached, uintptr_t frame)
+{
+    uintptr_t caller = *(const uintptr_t *)frame;
+    const struct ss_place *place = cached->place;
+    if (SS_UNLIKELY(!place)) {
+        /* A span of no site that could be read has no places: nothing else is noted. */
+        SET(entry->entered.caller, caller);
+        SET(entry->entered.stack, 0);
+        SET(entry->holder.function, 0);
+        return !cached->span->site;
+    }
+    uint64_t holding = GET(place->holding);
+    uintptr_t cfa =
+        frame + sizeof(uintptr_t) + (uintptr_t)((int64_t)holding >> SS_HOLDING_OFFSET_SHIFT);
+    if (SS_UNLIKELY(GET(place->address) != caller || holding != cached->holding ||
+                    (holding && (frame < thread->own_low || cfa > thread->own_high))))
+        return false;
+    SET(entry->entered.caller, caller);
+    SET(entry->entered.stack, GET(place->typical) | SS_STACK_TYPICAL);
+    SET(entry->holder.cfa, cfa);
+    SET(entry->holder.return_address, *(const uintptr_t *)(cfa - sizeof(uintptr_t)));
+    SET(entry->holder.function, GET(place->function));
+    return true;
+}
+
+/* The enter of a span that was entered here before: what enter does where there is nothing to find
+ * out. Returns false, with nothing done, where there may be. Work begun; calls nothing. */
+static inline __attribute__((always_inline)) bool
+enter_again(struct ss_thread *thread, uintptr_t address, uint64_t id, uintptr_t frame)
+{
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    if (SS_UNLIKELY(depth == thread->capacity))
+        return false;
+    struct ss_entry *entry = &ss_stack_entries(thread)[depth];
+    if (SS_UNLIKELY(depth && ss_activation_suspect(thread, entry - 1, frame)))
+        return false;
+
+    const struct ss_cached_span *cached = &thread->cached_spans[cache_slot(id)];
+    if (SS_UNLIKELY(cached->id != id || cached->address != address))
+        return false;
+    PUT(entry->id, id);
+    PUT(entry->address, address);
+
+    struct ss_span *span = cached->span;
+    uint64_t serial = cached->serial;
+    if (SS_UNLIKELY(GET(span->serial) != serial || is_open_here(thread, span, serial)))
+        return false;
+    entry->span = span;
+    entry->again = false;
+    PUT(entry->span_serial, serial);
+
+    struct ss_instance *instance = GET(span->instance);
+    uint64_t instance_serial = GET(span->instance_serial);
+    if (SS_UNLIKELY(GET(instance->serial) != instance_serial))
+        return false;
+    entry->instance = instance;
+    PUT(entry->instance_serial, instance_serial);
+
+    uint32_t self = thread->serial;
+    if (SS_UNLIKELY(GET(span->last_entered) != self))
+        return false;
+    SET(entry->entered.thread, self);
+    SET(entry->entered.time, 0);
+    SET(entry->watch, NULL);
+
+    if (SS_UNLIKELY(!enter_at_place(thread, entry, cached, frame)))
+        return false;
+
+    uint64_t entered = GET(thread->entered) + 1;
+    PUT(thread->entered, entered);
+    entry->number = (uint32_t)entered;
+    /* Not kept in a register: there are few that nobody has to save. */
+    ss_stack_publish(thread);
+    return true;
+}
+
+/* rbp: the program's. */
+static void enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr_t rbp)
 {
     struct subject subject = find(thread, call, id);
     if (subject.ignored)
@@ -253,6 +379,8 @@ enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id, uintptr
         ss_activation_check(thread, entry - 1, call->frame, false);
 
     struct ss_place *place = place_of_enter(span, call->caller);
+    if (place)
+        settle(thread, subject.span, id, place);
     struct ss_moment entered;
     moment_of_enter(thread, span ? span->site : NULL, place, call->caller, &entered);
     atomic_store_explicit(&entry->address, call->address, memory_order_relaxed);
@@ -298,6 +426,61 @@ static inline __attribute__((always_inline)) uint32_t mark_exit(struct ss_thread
         return 0;
     ss_moment_store(&mark->entered, &entry->entered);
     return mark->sequence;
+}
+
+/* Puts what exit and close did not put on the stack of marks, as hardly any needs it: whatever
+ * enters, exits, makes or closes something begins with this. A frame is 0 where the handler of a
+ * signal did so between the look at the state and now. */
+void ss_event_put_marks(struct ss_thread *thread, enum ss_thread_state state)
+{
+    const struct ss_entry *entry =
+        &ss_stack_entries(thread)[atomic_load_explicit(&thread->depth, memory_order_relaxed)];
+    uint64_t id = GET(entry->id);
+    struct ss_call call = {GET(entry->address), NULL, thread->exit_caller, thread->exit_frame};
+    if (call.frame)
+        (void)mark_exit(thread, &call, id, entry);
+    thread->exit_frame = 0;
+    if (state != SS_CLOSING)
+        return;
+    call.caller = thread->close_caller;
+    call.frame = thread->close_frame;
+    if (call.frame)
+        (void)put_mark(thread, &call, SS_IN_CLOSE, id, entry->instance, entry->span,
+                       GET(entry->span_serial));
+    thread->close_frame = 0;
+    atomic_store_explicit(&thread->closing, 0, memory_order_release);
+}
+
+/* Takes the mark off whose call has returned, where it was put by what happened inside. */
+static SS_COLD void take_mark_of(uintptr_t frame)
+{
+    struct ss_thread *thread = ss_self;
+    uint32_t depth = mark_depth(thread);
+    if (depth && thread->marks[depth - 1].frame == frame)
+        atomic_store_explicit(&thread->mark_depth, depth - 1, memory_order_relaxed);
+}
+
+/* The exit of the innermost entry: what exit_span does where there is nothing to find out, without
+ * the mark. Returns false, with nothing done, where there may be. Work begun; calls nothing. */
+static inline __attribute__((always_inline)) bool exit_innermost(struct ss_thread *thread,
+                                                                 uintptr_t address, uint64_t id)
+{
+    uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
+    if (SS_UNLIKELY(!depth))
+        return false;
+    const struct ss_entry *entry = &ss_stack_entries(thread)[depth - 1];
+    const struct ss_span *span = entry->span;
+    if (SS_UNLIKELY(atomic_load_explicit(&entry->id, memory_order_relaxed) != id ||
+                    atomic_load_explicit(&entry->address, memory_order_relaxed) != address ||
+                    entry->watch || entry->again || !span || ss_options.history ||
+                    thread->tainted ||
+                    atomic_load_explicit(&span->serial, memory_order_relaxed) !=
+                        atomic_load_explicit(&entry->span_serial, memory_order_relaxed) ||
+                    !ss_entry_valid(entry)))
+        return false;
+    atomic_store_explicit(&thread->depth, depth - 1, memory_order_release);
+    ss_count(&thread->exited);
+    return true;
 }
 
 /* What an exit tells of the entry that it ends, beyond the entry itself. */
@@ -395,13 +578,18 @@ uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uin
     return exit_span(thread, call, id, &forwarding);
 }
 
-/* ---- thunks: reached from thunks.S with the table's number in the third argument ------------- */
+/* ---- thunks: reached from thunks.S with the table in the third argument ------------- */
 
-#define CALL_HERE(subscriber, number)                                                             \
-    {                                                                                             \
-        (uintptr_t)(subscriber), &ss_hook_tables[number], (uintptr_t)__builtin_return_address(0), \
-            (uintptr_t)__builtin_dwarf_cfa() - sizeof(void *)                                     \
+_Static_assert(SS_TABLES_MAX == 512 && sizeof(struct ss_table) == 104, "sizes of thunks.S");
+
+#define CALLER_HERE ((uintptr_t)__builtin_return_address(0))
+#define FRAME_HERE ((uintptr_t)__builtin_dwarf_cfa() - sizeof(void *))
+/* frame: where the thunk's return address is. */
+#define CALL_AT(frame, subscriber, table)                                      \
+    {                                                                          \
+        (uintptr_t)(subscriber), (table), *(const uintptr_t *)(frame), (frame) \
     }
+#define CALL_HERE(subscriber, table) CALL_AT(FRAME_HERE, subscriber, table)
 
 typedef void drop_fn(void *subscriber);
 typedef void by_reference_fn(void *subscriber, const uint64_t *id);
@@ -411,25 +599,49 @@ typedef uint64_t new_span_fn(void *subscriber, const void *attributes);
 typedef bool try_close_fn(void *subscriber, uint64_t id);
 typedef void drop_span_fn(void *subscriber, uint64_t id);
 
-SS_HIDDEN void ss_thunk_drop(void *subscriber, uint64_t unused, uint32_t number);
-SS_HIDDEN void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number, uintptr_t rbp);
-SS_HIDDEN uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, uint32_t number);
+SS_HIDDEN void ss_thunk_drop(void *subscriber, uint64_t unused, const struct ss_table *table);
+SS_HIDDEN void ss_thunk_enter(void *subscriber, const uint64_t *id, const struct ss_table *table,
+                              uintptr_t rbp);
+SS_HIDDEN uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id,
+                                       const struct ss_table *table);
 SS_HIDDEN void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record,
-                               uint32_t number);
-SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number);
-SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number);
-SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number);
-SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number);
+                               const struct ss_table *table);
+SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, const struct ss_table *table);
+SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, const struct ss_table *table);
+SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, const struct ss_table *table);
+SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes,
+                                     const struct ss_table *table);
 
-void ss_thunk_enter(void *subscriber, const uint64_t *id, uint32_t number, uintptr_t rbp)
+/* The thunks of enter and exit call nothing but the original as long as there is nothing to find
+ * out; else they go on to these, in whose place they stood on the stack. */
+static __attribute__((noinline)) void enter_slowly(void *subscriber, const uint64_t *id,
+                                                   const struct ss_table *table, uintptr_t rbp,
+                                                   uintptr_t frame)
 {
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
-        const struct ss_call call = CALL_HERE(subscriber, number);
+        const struct ss_call call = CALL_AT(frame, subscriber, table);
         enter(thread, &call, *id, rbp);
         ss_end(thread);
     }
-    ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_ENTER])(subscriber, id);
+    ((by_reference_fn *)table->originals[SS_METHOD_ENTER])(subscriber, id);
+}
+
+void ss_thunk_enter(void *subscriber, const uint64_t *id, const struct ss_table *table,
+                    uintptr_t rbp)
+{
+    struct ss_thread *thread = ss_self;
+    bool done = false;
+    if (SS_LIKELY(ss_is_free(thread))) {
+        atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        done = enter_again(thread, (uintptr_t)subscriber, *id, FRAME_HERE);
+        ss_end(thread);
+    }
+    if (SS_LIKELY(done))
+        ((by_reference_fn *)table->originals[SS_METHOD_ENTER])(subscriber, id);
+    else
+        enter_slowly(subscriber, id, table, rbp, FRAME_HERE);
 }
 
 /* An exit of a span came to an instance that was taken for one that forwards, and reached no other:
@@ -440,31 +652,59 @@ static SS_COLD void doubt_forwarding(struct ss_instance *instance)
     atomic_store_explicit(&instance->forwards, false, memory_order_relaxed);
 }
 
-void ss_thunk_exit(void *subscriber, const uint64_t *id, uint32_t number)
+static __attribute__((noinline)) void exit_slowly(void *subscriber, const uint64_t *id,
+                                                  const struct ss_table *table, uintptr_t frame)
 {
     uint32_t mark = 0;
     uint64_t exited = 0;
     struct ss_instance *forwarding = NULL;
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
-        const struct ss_call call = CALL_HERE(subscriber, number);
+        const struct ss_call call = CALL_AT(frame, subscriber, table);
         mark = exit_span(thread, &call, *id, &forwarding);
         exited = atomic_load_explicit(&thread->exited, memory_order_relaxed);
         ss_end(thread);
     }
-    ((by_reference_fn *)ss_hook_tables[number].originals[SS_METHOD_EXIT])(subscriber, id);
+    ((by_reference_fn *)table->originals[SS_METHOD_EXIT])(subscriber, id);
     take_mark(mark);
     if (SS_UNLIKELY(forwarding) &&
         atomic_load_explicit(&thread->exited, memory_order_relaxed) == exited)
         doubt_forwarding(forwarding);
 }
 
+void ss_thunk_exit(void *subscriber, const uint64_t *id, const struct ss_table *table)
+{
+    struct ss_thread *thread = ss_self;
+    if (SS_UNLIKELY(!ss_is_free(thread))) {
+        exit_slowly(subscriber, id, table, FRAME_HERE);
+        return;
+    }
+    atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (SS_UNLIKELY(!exit_innermost(thread, (uintptr_t)subscriber, *id))) {
+        ss_end(thread);
+        exit_slowly(subscriber, id, table, FRAME_HERE);
+        return;
+    }
+    thread->exit_frame = FRAME_HERE;
+    thread->exit_caller = CALLER_HERE;
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&thread->state, SS_EXITING, memory_order_relaxed);
+    ((by_reference_fn *)table->originals[SS_METHOD_EXIT])(subscriber, id);
+    thread = ss_self;
+    if (SS_LIKELY(thread->exit_frame == FRAME_HERE &&
+                  atomic_load_explicit(&thread->state, memory_order_relaxed) == SS_EXITING))
+        atomic_store_explicit(&thread->state, SS_FREE, memory_order_relaxed);
+    else
+        take_mark_of(FRAME_HERE);
+}
+
 /* Jumps to the original, so that a panic of its own has no frame of ours above it. */
-uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, uint32_t number)
+uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, const struct ss_table *table)
 {
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
-        const struct ss_call call = CALL_HERE(subscriber, number);
+        const struct ss_call call = CALL_HERE(subscriber, table);
         struct subject subject = find(thread, &call, *id);
         struct ss_span *span = subject.span.span;
         if (span) {
@@ -475,15 +715,15 @@ uint64_t ss_thunk_clone_span(void *subscriber, const uint64_t *id, uint32_t numb
         }
         ss_end(thread);
     }
-    return ((clone_span_fn *)ss_hook_tables[number].originals[SS_METHOD_CLONE_SPAN])(subscriber,
-                                                                                     id);
+    return ((clone_span_fn *)table->originals[SS_METHOD_CLONE_SPAN])(subscriber, id);
 }
 
-void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record, uint32_t number)
+void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record,
+                     const struct ss_table *table)
 {
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
-        const struct ss_call call = CALL_HERE(subscriber, number);
+        const struct ss_call call = CALL_HERE(subscriber, table);
         struct subject subject = find(thread, &call, *id);
         struct ss_span *span = subject.span.span;
         if (span) {
@@ -495,7 +735,7 @@ void ss_thunk_record(void *subscriber, const uint64_t *id, const void *record, u
         }
         ss_end(thread);
     }
-    ((record_fn *)ss_hook_tables[number].originals[SS_METHOD_RECORD])(subscriber, id, record);
+    ((record_fn *)table->originals[SS_METHOD_RECORD])(subscriber, id, record);
 }
 
 /* Judges a close against what the thread is in the middle of, before anything is done about it. */
@@ -536,9 +776,10 @@ static int32_t count_handle(struct ss_thread *thread, struct ss_span *span)
     return atomic_fetch_sub_explicit(&span->handles, 1, memory_order_relaxed) - 1;
 }
 
-bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
+static __attribute__((noinline)) bool close_slowly(void *subscriber, uint64_t id,
+                                                   const struct ss_table *table, uintptr_t frame)
 {
-    const struct ss_call call = CALL_HERE(subscriber, number);
+    const struct ss_call call = CALL_AT(frame, subscriber, table);
     try_close_fn *original = (try_close_fn *)call.table->originals[SS_METHOD_TRY_CLOSE];
     struct ss_span_ref span = {NULL, 0};
     uint32_t sequence = 0;
@@ -572,11 +813,61 @@ bool ss_thunk_try_close(void *subscriber, uint64_t id, uint32_t number)
     return closed;
 }
 
-void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number)
+/* A close while an exit runs. That of its own span through its own subscriber, by which registries
+ * give back what the enter took, is nothing to judge and no handle's. */
+static __attribute__((noinline)) bool close_in_exit(void *subscriber, uint64_t id,
+                                                    const struct ss_table *table, uintptr_t frame)
+{
+    struct ss_thread *thread = ss_self;
+    atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    const struct ss_entry *entry =
+        &ss_stack_entries(thread)[atomic_load_explicit(&thread->depth, memory_order_relaxed)];
+    struct ss_span_ref span = {entry->span, GET(entry->span_serial)};
+    if (SS_UNLIKELY(thread->exit_frame <= frame || GET(entry->id) != id ||
+                    GET(entry->address) != (uintptr_t)subscriber ||
+                    GET(span.span->serial) != span.serial)) {
+        atomic_signal_fence(memory_order_seq_cst);
+        atomic_store_explicit(&thread->state, thread->exit_frame ? SS_EXITING : SS_FREE,
+                              memory_order_relaxed);
+        return close_slowly(subscriber, id, table, frame);
+    }
+    thread->close_frame = frame;
+    thread->close_caller = *(const uintptr_t *)frame;
+    atomic_store_explicit(&thread->closing, span.serial, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&thread->state, SS_CLOSING, memory_order_relaxed);
+    bool closed = ((try_close_fn *)table->originals[SS_METHOD_TRY_CLOSE])(subscriber, id);
+    if (SS_UNLIKELY(closed) && (thread = ss_begin())) {
+        const struct ss_call call = CALL_AT(frame, subscriber, table);
+        ss_event_close(thread, &call, span,
+                       GET(span.span->handles) <= 0 || GET(span.span->foreign));
+        ss_end(thread);
+    }
+    thread = ss_self;
+    if (SS_LIKELY(thread->close_frame == frame && GET(thread->state) == SS_CLOSING)) {
+        atomic_store_explicit(&thread->closing, 0, memory_order_release);
+        atomic_store_explicit(&thread->state, SS_EXITING, memory_order_relaxed);
+    } else {
+        /* Last, as whoever gets the id again asks for it. */
+        take_mark_of(frame);
+    }
+    return closed;
+}
+
+bool ss_thunk_try_close(void *subscriber, uint64_t id, const struct ss_table *table)
+{
+    const struct ss_thread *thread = ss_self;
+    if (thread && GET(thread->state) == SS_EXITING && !GET(thread->attention))
+        return close_in_exit(subscriber, id, table, FRAME_HERE);
+    return close_slowly(subscriber, id, table, FRAME_HERE);
+}
+
+void ss_thunk_drop_span(void *subscriber, uint64_t id, const struct ss_table *table)
 {
     struct ss_thread *thread = ss_begin();
     if (thread) {
-        const struct ss_call call = CALL_HERE(subscriber, number);
+        const struct ss_call call = CALL_HERE(subscriber, table);
         struct subject subject = {{NULL, 0}, {NULL, 0}, false, false};
         if (!call.table->no_subscriber)
             subject = find(thread, &call, id);
@@ -587,13 +878,12 @@ void ss_thunk_drop_span(void *subscriber, uint64_t id, uint32_t number)
             ss_span_remove(subject.span.span, subject.span.serial);
         ss_end(thread);
     }
-    ((drop_span_fn *)ss_hook_tables[number].originals[SS_METHOD_DROP_SPAN])(subscriber, id);
+    ((drop_span_fn *)table->originals[SS_METHOD_DROP_SPAN])(subscriber, id);
 }
 
-void ss_thunk_drop(void *subscriber, uint64_t unused, uint32_t number)
+void ss_thunk_drop(void *subscriber, uint64_t unused, const struct ss_table *table)
 {
     (void)unused;
-    const struct ss_table *table = &ss_hook_tables[number];
     struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
     /* A thread that has ended is never inside the shim, and its last subscriber must not stay. */
     if (thread || ss_self == &ss_thread_gone)
@@ -669,9 +959,9 @@ static void judge_parent(struct ss_thread *thread, const struct ss_call *call,
                      site_of(read));
 }
 
-uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, uint32_t number)
+uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, const struct ss_table *table)
 {
-    const struct ss_call call = CALL_HERE(subscriber, number);
+    const struct ss_call call = CALL_HERE(subscriber, table);
     uint32_t sequence = 0;
     struct ss_attributes read;
     struct ss_thread *thread = ss_begin();

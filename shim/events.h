@@ -26,6 +26,9 @@ SS_HIDDEN void ss_event_enter(struct ss_thread *thread, const struct ss_call *ca
 /* Judges and records an exit. Returns the mark to be taken off after the original, 0 for none. */
 SS_HIDDEN uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id);
 
+/* Puts the marks of a thread that was SS_EXITING or SS_CLOSING. Work begun. */
+SS_HIDDEN void ss_event_put_marks(struct ss_thread *thread, enum ss_thread_state state);
+
 /* Judges and records that a span has closed. certain: nobody has a handle left that it was closed
  * under. */
 SS_HIDDEN void ss_event_close(struct ss_thread *thread, const struct ss_call *call,

@@ -1,7 +1,7 @@
 /* Prototypes of what crosses files, under the file that holds each.
  *
  * Contexts: "start" is our constructor, "slow" any program thread outside signal handlers with
- * ss_thread.busy set, "hot" the enter and exit thunks. Nothing here may be called from a signal
+ * ss_thread.state busy, "hot" the enter and exit thunks. Nothing here may be called from a signal
  * handler unless it says so. Locks are taken in the order of fork.h, and never held across
  * a call into libc, the loader or the program. */
 #ifndef SS_INTERNAL_H

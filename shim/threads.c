@@ -32,7 +32,7 @@ __thread struct ss_thread *ss_self;
 static __thread bool attaching;
 
 /* Always busy: what arrives after a thread's end is dropped. */
-struct ss_thread ss_thread_gone = {.busy = true};
+struct ss_thread ss_thread_gone = {.state = SS_BUSY};
 
 struct ss_lock ss_threads_lock;
 static struct ss_thread *_Atomic first;
@@ -238,7 +238,9 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
         thread->facts.serial = thread->serial;
         thread->facts.tid = ss_sys_gettid();
         atomic_store(&thread->attention, false);
-        atomic_store(&thread->busy, false);
+        thread->exit_frame = thread->close_frame = 0;
+        atomic_store(&thread->closing, 0);
+        atomic_store(&thread->state, SS_FREE);
         atomic_store(&thread->live, true);
         ss_self = thread;
         /* Keys of 32 and above make libc allocate; without one, the end is not noticed, and the
@@ -308,15 +310,18 @@ struct ss_thread *ss_begin_slow(struct ss_thread *thread)
         atomic_fetch_add(&ss_thread_gone.unjudged[SS_UNJUDGED_MEMORY], 1);
         return NULL;
     }
-    if (atomic_load_explicit(&thread->busy, memory_order_relaxed)) {
+    uint8_t state = atomic_load_explicit(&thread->state, memory_order_relaxed);
+    if (state == SS_BUSY) {
         atomic_fetch_add(&thread->unjudged[SS_UNJUDGED_INSIDE], 1);
         atomic_store(&ss_events_lost, true);
         if (thread != &ss_thread_gone)
             thread->tainted = true;
         return NULL;
     }
-    atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+    atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
+    if (state != SS_FREE)
+        ss_event_put_marks(thread, state);
     if (atomic_load_explicit(&thread->attention, memory_order_relaxed))
         obey(thread);
     return thread;
@@ -404,6 +409,8 @@ void ss_threads_instance_ended(uint64_t instance_serial)
 bool ss_threads_close(uint64_t span_serial)
 {
     for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
+        if (atomic_load_explicit(&thread->closing, memory_order_acquire) == span_serial)
+            return true;
         uint32_t depth = atomic_load_explicit(&thread->mark_depth, memory_order_acquire);
         for (uint32_t i = 0; i < depth && i < SS_MARKS; i++)
             if (atomic_load_explicit(&thread->marks[i].span_serial, memory_order_relaxed) ==

@@ -12,16 +12,22 @@ extern struct ss_thread ss_thread_gone SS_HIDDEN;
 
 SS_HIDDEN struct ss_thread *ss_begin_slow(struct ss_thread *thread);
 
+/* Whether work can begin on the calling thread's state, and nothing was left to do before. */
+static inline bool ss_is_free(const struct ss_thread *thread)
+{
+    return thread && atomic_load_explicit(&thread->state, memory_order_relaxed) == SS_FREE &&
+           !atomic_load_explicit(&thread->attention, memory_order_relaxed);
+}
+
 /* Begins work on the calling thread's state: whatever arrives on it until ss_end is dropped and
  * counted. Returns NULL where nothing may be done: inside the shim already (a signal), thread gone,
  * no memory. */
 static inline struct ss_thread *ss_begin(void)
 {
     struct ss_thread *thread = ss_self;
-    if (SS_UNLIKELY(!thread || atomic_load_explicit(&thread->busy, memory_order_relaxed) ||
-                    atomic_load_explicit(&thread->attention, memory_order_relaxed)))
+    if (SS_UNLIKELY(!ss_is_free(thread)))
         return ss_begin_slow(thread);
-    atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+    atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     return thread;
 }
@@ -29,7 +35,7 @@ static inline struct ss_thread *ss_begin(void)
 static inline void ss_end(struct ss_thread *thread)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+    atomic_store_explicit(&thread->state, SS_FREE, memory_order_relaxed);
 }
 
 /* Adds one to a counter that only the calling thread writes. */

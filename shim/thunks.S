@@ -1,12 +1,14 @@
 /* The stubs that hooked slots point to: one per table and method, 16 bytes each, in the order of
- * the tables' numbers. A stub puts its table's number where the first argument goes that its method
+ * the tables' numbers. A stub puts its table's address where the first argument goes that its method
  * does not have, and jumps to the thunk of its method in events.c. Nothing is pushed, so the
  * thunk's return address is the program's. The enter thunk is told the program's rbp as well, which
  * the frame of its caller may be found by. */
 
-	.set TABLES, 512 /* SS_TABLES_MAX */
+	.set TABLES, 512     /* SS_TABLES_MAX */
+	.set TABLE_SIZE, 104 /* of struct ss_table; events.c holds both equal */
+	.hidden ss_hook_tables
 
-	.macro stubs name, argument=edx, with_rbp=0
+	.macro stubs name, argument=rdx, with_rbp=0
 	.p2align 4
 	.hidden ss_stubs_\name
 	.globl ss_stubs_\name
@@ -16,7 +18,7 @@ ss_stubs_\name:
 	.set number, 0
 	.rept TABLES
 	.p2align 4
-	mov $number, %\argument
+	lea ss_hook_tables + number * TABLE_SIZE(%rip), %\argument
 	.if \with_rbp
 	mov %rbp, %rcx
 	.endif
@@ -34,7 +36,7 @@ ss_stubs_\name:
 	stubs clone_span
 	stubs try_close
 	stubs drop_span
-	stubs record, argument=ecx
+	stubs record, argument=rcx
 	stubs new_span
 
 	.section .note.GNU-stack, "", @progbits

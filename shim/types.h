@@ -354,10 +354,30 @@ struct ss_lookup {
     bool has_host, has_service;
 };
 
+/* A span that a thread met, and where it entered it last. */
+struct ss_cached_span {
+    uint64_t id;
+    uintptr_t address; /* of the subscriber */
+    struct ss_span *span;
+    uint64_t serial;
+    struct ss_place *place; /* of the enter, where nothing is left to learn of it; or NULL */
+    uint64_t holding;       /* of that place then */
+};
+
+/* What a thread is doing. */
+enum ss_thread_state {
+    SS_FREE,
+    SS_BUSY, /* it is inside the shim */
+    /* An exit runs, and what lies just above the span stack is its entry: a mark that is put before
+     * anything else is done (events.c). */
+    SS_EXITING,
+    SS_CLOSING /* the same, and in it a close of that span runs */
+};
+
 /* One thread. Type-stable, in a list that only grows (threads.c). What the owner writes at each
  * event comes first. */
 struct ss_thread {
-    _Atomic bool busy;      /* the owner is inside the shim */
+    _Atomic uint8_t state;  /* enum ss_thread_state */
     _Atomic bool attention; /* another thread left something to do: claims, an ended instance */
     bool tainted;           /* lost events: not judged until its span stack is empty */
     bool ending;            /* its start routine has returned: TLS destructors run */
@@ -368,14 +388,14 @@ struct ss_thread {
     struct ss_entry *_Atomic entries;
     uint32_t serial;
     _Atomic uint32_t mark_depth;
+    uintptr_t exit_frame, exit_caller;   /* of SS_EXITING; frame 0: its mark was put since */
+    uintptr_t close_frame, close_caller; /* of SS_CLOSING, likewise */
+    _Atomic uint64_t closing;            /* serial of its span; 0: none */
     uint32_t sequence; /* of the calls that stay on the stack while the original runs */
     uint32_t made;     /* spans that this thread made; goes on after a fork */
     _Atomic uint64_t created, entered, exited, closed;
 
-    struct {
-        struct ss_span *span;
-        uint64_t serial;
-    } cached_spans[SS_CACHED_SPANS];
+    struct ss_cached_span cached_spans[SS_CACHED_SPANS];
     struct {
         uintptr_t address;
         struct ss_instance *instance;
