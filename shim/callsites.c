@@ -600,6 +600,22 @@ void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out)
     }
 }
 
+bool ss_attributes_are_of(uintptr_t attributes, const struct ss_site *site, uintptr_t stack_high,
+                          struct ss_attributes *out)
+{
+    const uintptr_t *word = (const uintptr_t *)attributes, *values = (const uintptr_t *)word[3];
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), fields = site->field_set;
+    bool near = word[3] % sizeof(uintptr_t) == 0 && word[3] > here && stack_high > word[3] &&
+                stack_high - word[3] >= 4 * sizeof(uintptr_t);
+    if (near ? values[3] != fields && values[2] != fields && values[1] != fields &&
+                   values[0] != fields
+             : !is_value_set(word[3], fields, attributes))
+        return false;
+    *out = (struct ss_attributes){word[2], word[3], SS_PARENT_UNKNOWN, 0};
+    read_parent(word, out);
+    return true;
+}
+
 /* ---- counting -------------------------------------------------------------------------------- */
 
 /* Whether the page of address is mapped still; asked once for neighbours. */

@@ -61,8 +61,8 @@ void ss_closed_note(struct ss_span_ref ref, const struct ss_moment *moment, bool
     closed->group = atomic_load_explicit(&span->group, memory_order_relaxed);
     closed->reported = atomic_load_explicit(&span->reported, memory_order_relaxed);
     closed->foreign = atomic_load_explicit(&span->foreign, memory_order_relaxed);
-    closed->created = span->created;
-    closed->closed = *moment;
+    ss_moment_store(&closed->created, &span->created);
+    ss_moment_store(&closed->closed, moment);
     end_write(slot, version);
 }
 

@@ -104,7 +104,9 @@ static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id
         atomic_load_explicit(&span.span->address, memory_order_relaxed);
     thread->cached_spans[slot].span = span.span;
     thread->cached_spans[slot].serial = span.serial;
-    thread->cached_spans[slot].place = NULL;
+    struct ss_place *place = span.span->site ? GET(span.span->site->settled) : NULL;
+    thread->cached_spans[slot].place = place;
+    thread->cached_spans[slot].holding = place ? GET(place->holding) : 0;
 }
 
 static SS_COLD struct subject look_up(struct ss_thread *thread, const struct ss_call *call,
@@ -166,13 +168,15 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
         ss_count(&thread->unjudged[owner.instance ? SS_UNJUDGED_CONSTANT_ID : SS_UNJUDGED_MEMORY]);
         return false;
     }
-    struct ss_span model = {.id = id,
-                            .address = call->address,
-                            .instance = owner.instance,
-                            .instance_serial = owner.serial,
-                            .site = site,
-                            .values = values,
-                            .parent = parent};
+    /* Only what is copied is set: to clear all of it takes longer than the rest. */
+    struct ss_span model;
+    PUT(model.id, id);
+    PUT(model.address, call->address);
+    PUT(model.instance, owner.instance);
+    PUT(model.instance_serial, owner.serial);
+    model.site = site;
+    model.values = values;
+    model.parent = parent;
     model.created_number = ++thread->made;
     if (site)
         ss_moment_at(thread, ss_place_find(site->creations, call->caller), call->caller,
@@ -275,8 +279,12 @@ static void settle(struct ss_thread *thread, struct ss_span_ref span, uint64_t i
     if (thread->cached_spans[slot].span != span.span ||
         thread->cached_spans[slot].serial != span.serial)
         return;
-    thread->cached_spans[slot].place = is_settled(place, holding) ? place : NULL;
+    if (!is_settled(place, holding))
+        place = NULL;
+    thread->cached_spans[slot].place = place;
     thread->cached_spans[slot].holding = holding;
+    if (GET(span.span->site->settled) != place)
+        PUT(span.span->site->settled, place);
 }
 
 /* Notes where a span is entered and who holds the guard, as enter does. Returns false where there
@@ -341,8 +349,8 @@ enter_again(struct ss_thread *thread, uintptr_t address, uint64_t id, uintptr_t 
     entry->instance = instance;
     PUT(entry->instance_serial, instance_serial);
 
-    uint32_t self = thread->serial;
-    if (SS_UNLIKELY(GET(span->last_entered) != self))
+    uint32_t self = thread->serial, last = GET(span->last_entered);
+    if (SS_UNLIKELY(last != self && last))
         return false;
     SET(entry->entered.thread, self);
     SET(entry->entered.time, 0);
@@ -354,6 +362,8 @@ enter_again(struct ss_thread *thread, uintptr_t address, uint64_t id, uintptr_t 
     uint64_t entered = GET(thread->entered) + 1;
     PUT(thread->entered, entered);
     entry->number = (uint32_t)entered;
+    if (last == 0)
+        PUT(span->last_entered, self);
     /* Not kept in a register: there are few that nobody has to save. */
     ss_stack_publish(thread);
     return true;
@@ -908,13 +918,9 @@ static uint64_t parent_of(const struct ss_thread *thread, const struct ss_attrib
     return entry ? entry->id : 0;
 }
 
-static struct ss_site *site_of(const struct ss_attributes *attributes)
-{
-    return attributes->metadata ? ss_site_of_metadata(attributes->metadata) : NULL;
-}
-
 static void span_made(struct ss_thread *thread, const struct ss_call *call, const void *attributes,
-                      const struct ss_attributes *read, uint64_t id, uint32_t sequence)
+                      const struct ss_attributes *read, struct ss_site *site, uint64_t id,
+                      uint32_t sequence)
 {
     struct ss_instance_ref owner = ss_instance_of(thread, call->address, call->table);
     /* An instance that a call of ours reached meanwhile, for the same span: this one only forwards.
@@ -928,7 +934,6 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
             atomic_load_explicit(&owner.instance->forwards, memory_order_relaxed))
             return;
     }
-    struct ss_site *site = site_of(read);
     struct ss_values *values = site && ss_options.fields == SS_FIELDS_VALUES
                                    ? ss_values_capture(thread, call->table, read, site)
                                    : NULL;
@@ -951,12 +956,11 @@ static void span_made(struct ss_thread *thread, const struct ss_call *call, cons
 
 /* The parent that is named must live: judged before, as the original may panic. */
 static void judge_parent(struct ss_thread *thread, const struct ss_call *call,
-                         const struct ss_attributes *read)
+                         const struct ss_attributes *read, const struct ss_site *site)
 {
     struct subject subject = look_up(thread, call, read->parent_id);
     if (!subject.ignored && subject.owner.instance && !subject.span.span)
-        ss_judge_use(thread, call, subject.owner.instance, read->parent_id, SS_USE_PARENT,
-                     site_of(read));
+        ss_judge_use(thread, call, subject.owner.instance, read->parent_id, SS_USE_PARENT, site);
 }
 
 uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, const struct ss_table *table)
@@ -964,18 +968,19 @@ uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, const struc
     const struct ss_call call = CALL_HERE(subscriber, table);
     uint32_t sequence = 0;
     struct ss_attributes read;
+    struct ss_site *site = NULL;
     struct ss_thread *thread = ss_begin();
     if (SS_LIKELY(thread)) {
         sequence = next_sequence(thread);
-        ss_attributes_read((uintptr_t)attributes, &read);
+        site = ss_site_of_attributes(thread, (uintptr_t)attributes, &read);
         if (SS_UNLIKELY(read.parent == SS_PARENT_EXPLICIT))
-            judge_parent(thread, &call, &read);
+            judge_parent(thread, &call, &read, site);
         ss_end(thread);
     }
     uint64_t id =
         ((new_span_fn *)call.table->originals[SS_METHOD_NEW_SPAN])(subscriber, attributes);
     if (sequence && (thread = ss_begin())) {
-        span_made(thread, &call, attributes, &read, id, sequence);
+        span_made(thread, &call, attributes, &read, site, id, sequence);
         ss_end(thread);
     }
     return id;

@@ -200,16 +200,10 @@ static uint64_t remove_address(struct address *record)
     return ended;
 }
 
-struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t address,
-                                      const struct ss_table *table)
+struct ss_instance_ref ss_instance_of_slow(struct ss_thread *thread, uintptr_t address,
+                                           const struct ss_table *table)
 {
-    unsigned slot = (address >> 4) % SS_CACHED_INSTANCES;
-    struct ss_instance *cached = thread->cached_instances[slot].instance;
-    if (thread->cached_instances[slot].address == address && cached && cached->table == table &&
-        atomic_load_explicit(&cached->serial, memory_order_relaxed) ==
-            thread->cached_instances[slot].serial)
-        return (struct ss_instance_ref){cached, thread->cached_instances[slot].serial};
-
+    unsigned slot = ss_instance_slot(address);
     struct ss_instance_ref found = {NULL, 0};
     uint64_t ended = 0;
     if (!ss_lock(&ss_instances_lock))

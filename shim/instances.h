@@ -13,10 +13,28 @@ struct ss_instance_ref {
     uint64_t serial;
 };
 
+SS_HIDDEN struct ss_instance_ref ss_instance_of_slow(struct ss_thread *thread, uintptr_t address,
+                                                     const struct ss_table *table);
+
+static inline unsigned ss_instance_slot(uintptr_t address)
+{
+    return (unsigned)(address >> 4) % SS_CACHED_INSTANCES;
+}
+
 /* The instance at address, which the program calls through table now (NULL: an annotation's token);
  * made known where it is new. Slow context; the thread's cache spares most calls the lock. */
-SS_HIDDEN struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t address,
-                                                const struct ss_table *table);
+static inline struct ss_instance_ref ss_instance_of(struct ss_thread *thread, uintptr_t address,
+                                                    const struct ss_table *table)
+{
+    unsigned slot = ss_instance_slot(address);
+    struct ss_instance *cached = thread->cached_instances[slot].instance;
+    uint64_t serial = thread->cached_instances[slot].serial;
+    if (SS_LIKELY(thread->cached_instances[slot].address == address && cached &&
+                  cached->table == table &&
+                  atomic_load_explicit(&cached->serial, memory_order_relaxed) == serial))
+        return (struct ss_instance_ref){cached, serial};
+    return ss_instance_of_slow(thread, address, table);
+}
 
 /* Whether calls on from (at address, being called now) reach to: the same one, or one that it
  * holds. */

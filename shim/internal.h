@@ -93,6 +93,11 @@ struct ss_attributes {
 enum ss_parent { SS_PARENT_ROOT, SS_PARENT_CURRENT, SS_PARENT_EXPLICIT, SS_PARENT_UNKNOWN };
 SS_HIDDEN void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out);
 
+/* The same in short where they are of the site that is known by their third word. stack_high: the
+ * end of the calling thread's stack as far as it is known, or 0. Returns whether they are. */
+SS_HIDDEN bool ss_attributes_are_of(uintptr_t attributes, const struct ss_site *site,
+                                    uintptr_t stack_high, struct ss_attributes *out);
+
 /* Adds the state of all known call sites of spans (not of events, where kinds tell) to counts, by
  * level: live (sometimes, always), filtered (never), unreached (not registered). At the end. */
 SS_HIDDEN void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT]);

@@ -110,6 +110,7 @@ static struct ss_site *read_metadata(uintptr_t address)
     }
     site->fields = fields;
     site->field_count = metadata.field_count;
+    site->field_set = metadata.fields;
     return site;
 }
 
@@ -118,6 +119,20 @@ struct ss_site *ss_site_of_metadata(uintptr_t metadata)
     const struct slots *slots = atomic_load_explicit(&sites, memory_order_acquire);
     struct ss_site *site = slots ? find(slots, metadata) : NULL;
     return site ? site : add(read_metadata(metadata));
+}
+
+struct ss_site *ss_site_of_attributes(const struct ss_thread *thread, uintptr_t attributes,
+                                      struct ss_attributes *out)
+{
+    const struct slots *slots = atomic_load_explicit(&sites, memory_order_acquire);
+    if (slots && attributes && attributes % sizeof(uintptr_t) == 0) {
+        struct ss_site *site = find(slots, ((const uintptr_t *)attributes)[2]);
+        if (site && site->field_set &&
+            ss_attributes_are_of(attributes, site, thread->stack_high, out))
+            return site;
+    }
+    ss_attributes_read(attributes, out);
+    return out->metadata ? ss_site_of_metadata(out->metadata) : NULL;
 }
 
 static const char *copy_terminated(const char *text)

@@ -9,6 +9,11 @@
  * those known. Slow context. */
 SS_HIDDEN struct ss_site *ss_site_of_metadata(uintptr_t metadata);
 
+/* What the Attributes say that a new span of the calling thread is made of, and its site; NULL
+ * where it cannot be told. */
+SS_HIDDEN struct ss_site *ss_site_of_attributes(const struct ss_thread *thread,
+                                                uintptr_t attributes, struct ss_attributes *out);
+
 /* The site of an annotation. */
 SS_HIDDEN struct ss_site *ss_site_of_annotation(const struct strayspan_site *annotation);
 

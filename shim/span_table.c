@@ -198,7 +198,7 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
     span->site = model->site;
     span->values = model->values;
     span->parent = model->parent;
-    span->created = model->created;
+    ss_moment_store(&span->created, &model->created);
     span->created_number = model->created_number;
     atomic_store_explicit(&span->last_entered, 0, memory_order_relaxed);
     atomic_store_explicit(&span->reported, false, memory_order_relaxed);

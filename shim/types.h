@@ -194,7 +194,9 @@ struct ss_site {
     const char *name, *target, *file; /* NULL where it could not be read; file may be None */
     uint32_t line, level;
     uint32_t field_count;
-    const char *const *fields; /* names */
+    const char *const *fields;        /* names */
+    uintptr_t field_set;              /* its FieldSet's address, as value sets name it */
+    struct ss_place *_Atomic settled; /* of its enters, the last that needs no more (events.c) */
     struct ss_place creations[SS_PLACES], enters[SS_PLACES];
 };
 
@@ -207,7 +209,8 @@ struct ss_moment {
 };
 
 /* Copies of a moment that another thread may be writing: each member is whole, all of them only
- * where the serial beside them says so. */
+ * where the serial beside them says so. Also where it was just written: wider loads would wait for
+ * the stores of its members. */
 static inline struct ss_moment ss_moment_load(const struct ss_moment *from)
 {
     return (struct ss_moment){__atomic_load_n(&from->time, __ATOMIC_RELAXED),
