@@ -17,10 +17,11 @@ struct ss_closed {
     struct ss_moment created, closed;
 };
 
-/* Remembers a span that is about to leave the table; moment: of the close. Not certain: it may not
- * be closed for all that hold it, and nothing is to be judged by it. Any thread. */
-SS_HIDDEN void ss_closed_note(struct ss_span_ref span, const struct ss_moment *moment,
-                              bool certain);
+/* Remembers a span that is about to leave the table; hashed: of its key; moment: of the close. Not
+ * certain: it may not be closed for all that hold it, and nothing is to be judged by it. Any thread,
+ * with its shard's lock: called by span_table.c. */
+SS_HIDDEN void ss_closed_note(struct ss_span_ref span, uint64_t hashed,
+                              const struct ss_moment *moment, bool certain);
 
 /* The span of that id that the instance closed last. False where it is not remembered. */
 SS_HIDDEN bool ss_closed_find(const struct ss_instance *instance, uint64_t id,

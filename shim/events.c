@@ -773,8 +773,7 @@ void ss_event_close(struct ss_thread *thread, const struct ss_call *call, struct
             ss_judge_close_open(thread, call, span, &entries[i]);
             break;
         }
-    ss_closed_note(span, &moment, certain);
-    ss_span_remove(span.span, span.serial);
+    ss_span_close(span.span, span.serial, &moment, certain);
 }
 
 /* Notes that a handle's close was asked for from outside of all exits and closes, where registries
@@ -783,6 +782,11 @@ static int32_t count_handle(struct ss_thread *thread, struct ss_span *span)
 {
     if (mark_depth(thread))
         return atomic_load_explicit(&span->handles, memory_order_relaxed);
+    /* Of the only one that is left nobody else can make another. */
+    if (GET(span->handles) == 1) {
+        PUT(span->handles, 0);
+        return 0;
+    }
     return atomic_fetch_sub_explicit(&span->handles, 1, memory_order_relaxed) - 1;
 }
 

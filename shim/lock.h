@@ -7,12 +7,13 @@
 #define SS_LOCK_H
 
 #include <linux/futex.h>
+#include <linux/time_types.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "prim.h"
 
-enum { SS_LOCK_TRIES = 50 };
+enum { SS_LOCK_TRIES = 50, SS_LOCK_WAIT_NS = 1000000 };
 
 struct ss_lock {
     _Atomic uint32_t state; /* 0 free, 1 held, 2 held and waited for */
@@ -38,14 +39,19 @@ static inline bool ss_lock(struct ss_lock *lock)
     }
     if (ss_sys_getpid() != atomic_load_explicit(&ss_own_pid, memory_order_relaxed))
         return false;
+    const struct __kernel_timespec soon = {0, SS_LOCK_WAIT_NS};
     while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
-        (void)SS_SYSCALL_4(__NR_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, NULL);
+        (void)SS_SYSCALL_4(__NR_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, &soon);
     return true;
 }
 
+/* An exchange takes longer than most of what is done under a lock. Without one, whoever begins to
+ * wait between the look and the store is not woken, and looks again by itself soon. */
 static inline void ss_unlock(struct ss_lock *lock)
 {
-    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
+    if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 1)
+        atomic_store_explicit(&lock->state, 0, memory_order_release);
+    else if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
         (void)SS_SYSCALL_3(__NR_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 

@@ -10,11 +10,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "closed.h"
 #include "lock.h"
 #include "threads.h"
 #include "values.h"
 
-enum { SHARDS = 64, FIRST_SLOTS = 16, RECORDS_AT_ONCE = 32 };
+enum { SHARDS = SS_SPAN_SHARDS, FIRST_SLOTS = 16, RECORDS_AT_ONCE = 32 };
 
 typedef struct ss_span *_Atomic slot;
 
@@ -31,13 +32,6 @@ static struct shard {
     struct ss_span *free;
 } __attribute__((aligned(64))) shards[SHARDS];
 
-static uint64_t hash(const struct ss_instance *instance, uint64_t id)
-{
-    uint64_t mixed = ((uintptr_t)instance >> 4) * 0x9e3779b97f4a7c15u ^ id;
-    mixed *= 0xff51afd7ed558ccdu;
-    return mixed ^ mixed >> 32;
-}
-
 static struct shard *shard_of(uint64_t hashed)
 {
     return &shards[hashed & (SHARDS - 1)];
@@ -51,7 +45,7 @@ static bool lives(const struct ss_span *span)
 
 static uint32_t home_of(const struct slots *slots, const struct ss_span *span)
 {
-    return (uint32_t)(hash(span->instance, span->id) >> 8) & slots->mask;
+    return (uint32_t)(ss_span_hash(span->instance, span->id) >> 8) & slots->mask;
 }
 
 /* The slot that holds the key, or -1. */
@@ -79,7 +73,7 @@ static int64_t search(const struct slots *slots, uint64_t hashed,
 struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id)
 {
     struct ss_span_ref found = {NULL, 0};
-    uint64_t hashed = hash(instance, id);
+    uint64_t hashed = ss_span_hash(instance, id);
     struct shard *shard = shard_of(hashed);
     const struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_acquire);
     if (!slots || search(slots, hashed, instance, id, &found) >= 0)
@@ -214,7 +208,7 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
 struct ss_span_ref ss_span_add(const struct ss_span *model, bool *duplicate)
 {
     struct ss_span_ref added = {NULL, 0};
-    uint64_t hashed = hash(model->instance, model->id);
+    uint64_t hashed = ss_span_hash(model->instance, model->id);
     struct shard *shard = shard_of(hashed);
     *duplicate = false;
     if (!ss_lock(&shard->lock))
@@ -224,11 +218,12 @@ struct ss_span_ref ss_span_add(const struct ss_span *model, bool *duplicate)
     return added;
 }
 
-void ss_span_remove(struct ss_span *span, uint64_t serial)
+void ss_span_close(struct ss_span *span, uint64_t serial, const struct ss_moment *closed,
+                   bool certain)
 {
     if (atomic_load_explicit(&span->serial, memory_order_acquire) != serial)
         return;
-    uint64_t hashed = hash(span->instance, span->id);
+    uint64_t hashed = ss_span_hash(span->instance, span->id);
     struct shard *shard = shard_of(hashed);
     if (!ss_lock(&shard->lock))
         return;
@@ -236,11 +231,28 @@ void ss_span_remove(struct ss_span *span, uint64_t serial)
     struct ss_span_ref found;
     /* The record may have changed before the lock was taken. */
     if (atomic_load_explicit(&span->serial, memory_order_relaxed) == serial) {
+        if (closed)
+            ss_closed_note((struct ss_span_ref){span, serial}, hashed, closed, certain);
         int64_t at = search(slots, hashed, span->instance, span->id, &found);
         if (at >= 0 && found.span == span)
             remove_at(shard, slots, (uint32_t)at);
     }
     ss_unlock(&shard->lock);
+}
+
+void ss_span_remove(struct ss_span *span, uint64_t serial)
+{
+    ss_span_close(span, serial, NULL, false);
+}
+
+bool ss_span_lock(uint64_t hashed)
+{
+    return ss_lock(&shard_of(hashed)->lock);
+}
+
+void ss_span_unlock(uint64_t hashed)
+{
+    ss_unlock(&shard_of(hashed)->lock);
 }
 
 void ss_span_table_lock(void)

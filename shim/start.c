@@ -59,7 +59,8 @@ static __thread bool forked_inside;
 
 static void fork_prepare(void)
 {
-    forked_inside = ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->state) == SS_BUSY;
+    forked_inside =
+        ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->state) == SS_BUSY;
     if (forked_inside)
         return;
     ss_span_table_lock();
