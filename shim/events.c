@@ -350,8 +350,11 @@ enter_again(struct ss_thread *thread, uintptr_t address, uint64_t id, uintptr_t 
     PUT(entry->instance_serial, instance_serial);
 
     uint32_t self = thread->serial, last = GET(span->last_entered);
-    if (SS_UNLIKELY(last != self && last))
-        return false;
+    if (SS_UNLIKELY(last != self)) {
+        if (last)
+            return false;
+        PUT(span->last_entered, self);
+    }
     SET(entry->entered.thread, self);
     SET(entry->entered.time, 0);
     SET(entry->watch, NULL);
@@ -362,8 +365,6 @@ enter_again(struct ss_thread *thread, uintptr_t address, uint64_t id, uintptr_t 
     uint64_t entered = GET(thread->entered) + 1;
     PUT(thread->entered, entered);
     entry->number = (uint32_t)entered;
-    if (last == 0)
-        PUT(span->last_entered, self);
     /* Not kept in a register: there are few that nobody has to save. */
     ss_stack_publish(thread);
     return true;
@@ -443,20 +444,22 @@ static inline __attribute__((always_inline)) uint32_t mark_exit(struct ss_thread
  * signal did so between the look at the state and now. */
 void ss_event_put_marks(struct ss_thread *thread, enum ss_thread_state state)
 {
-    const struct ss_entry *entry =
-        &ss_stack_entries(thread)[atomic_load_explicit(&thread->depth, memory_order_relaxed)];
-    uint64_t id = GET(entry->id);
-    struct ss_call call = {GET(entry->address), NULL, thread->exit_caller, thread->exit_frame};
-    if (call.frame)
-        (void)mark_exit(thread, &call, id, entry);
+    if (state != SS_CLOSING && thread->exit_frame) {
+        const struct ss_entry *entry = &ss_stack_entries(thread)[GET(thread->depth)];
+        const struct ss_call call = {GET(entry->address), NULL, thread->exit_caller,
+                                     thread->exit_frame};
+        (void)mark_exit(thread, &call, GET(entry->id), entry);
+    }
     thread->exit_frame = 0;
-    if (state != SS_CLOSING)
+    if (state == SS_EXITING)
         return;
-    call.caller = thread->close_caller;
-    call.frame = thread->close_frame;
-    if (call.frame)
-        (void)put_mark(thread, &call, SS_IN_CLOSE, id, entry->instance, entry->span,
-                       GET(entry->span_serial));
+    struct ss_span *span = thread->close_span;
+    uint64_t serial = GET(thread->closing);
+    const struct ss_call call = {GET(span->address), NULL, thread->close_caller,
+                                 thread->close_frame};
+    if (call.frame && GET(span->serial) == serial)
+        (void)put_mark(thread, &call, SS_IN_CLOSE, GET(span->id), GET(span->instance), span,
+                       serial);
     thread->close_frame = 0;
     atomic_store_explicit(&thread->closing, 0, memory_order_release);
 }
@@ -466,7 +469,12 @@ static SS_COLD void take_mark_of(uintptr_t frame)
 {
     struct ss_thread *thread = ss_self;
     uint32_t depth = mark_depth(thread);
-    if (depth && thread->marks[depth - 1].frame == frame)
+    if (thread->exit_frame == frame) {
+        /* A close inside did not return. */
+        thread->close_frame = 0;
+        atomic_store_explicit(&thread->closing, 0, memory_order_release);
+        PUT(thread->state, SS_FREE);
+    } else if (depth && thread->marks[depth - 1].frame == frame)
         atomic_store_explicit(&thread->mark_depth, depth - 1, memory_order_relaxed);
 }
 
@@ -827,52 +835,95 @@ static __attribute__((noinline)) bool close_slowly(void *subscriber, uint64_t id
     return closed;
 }
 
-/* A close while an exit runs. That of its own span through its own subscriber, by which registries
- * give back what the enter took, is nothing to judge and no handle's. */
-static __attribute__((noinline)) bool close_in_exit(void *subscriber, uint64_t id,
-                                                    const struct ss_table *table, uintptr_t frame)
+/* What a close is about where there is nothing to judge: it is outside of all exits and closes, or
+ * in an exit of that span through that subscriber, by which registries give back what the enter
+ * took and which is no handle's. span NULL: there may be. */
+static inline __attribute__((always_inline)) struct ss_span_ref
+find_closing(struct ss_thread *thread, uint8_t state, uintptr_t address, uint64_t id,
+             uintptr_t frame, int32_t *handles)
+{
+    struct ss_span_ref span = {NULL, 0};
+    if (state == SS_EXITING) {
+        const struct ss_entry *entry = &ss_stack_entries(thread)[GET(thread->depth)];
+        /* The frame is 0 where a signal's handler put the mark since the state was read. */
+        if (thread->exit_frame > frame && GET(entry->id) == id && GET(entry->address) == address)
+            span = (struct ss_span_ref){entry->span, GET(entry->span_serial)};
+        if (!span.span || GET(span.span->serial) != span.serial)
+            return (struct ss_span_ref){NULL, 0};
+        *handles = GET(span.span->handles);
+    } else {
+        const struct ss_cached_span *cached = &thread->cached_spans[cache_slot(id)];
+        if (mark_depth(thread) == 0 && cached->id == id && cached->address == address)
+            span = (struct ss_span_ref){cached->span, cached->serial};
+        if (!span.span || !lives(span))
+            return (struct ss_span_ref){NULL, 0};
+        *handles = count_handle(thread, span.span);
+    }
+    return span;
+}
+
+/* A close with state as it was before, SS_FREE or SS_EXITING. */
+static inline __attribute__((always_inline)) bool close_quickly(void *subscriber, uint64_t id,
+                                                                const struct ss_table *table,
+                                                                uintptr_t frame, uint8_t state)
 {
     struct ss_thread *thread = ss_self;
-    atomic_store_explicit(&thread->state, SS_BUSY, memory_order_relaxed);
+    int32_t handles;
+    PUT(thread->state, SS_BUSY);
     atomic_signal_fence(memory_order_seq_cst);
-    const struct ss_entry *entry =
-        &ss_stack_entries(thread)[atomic_load_explicit(&thread->depth, memory_order_relaxed)];
-    struct ss_span_ref span = {entry->span, GET(entry->span_serial)};
-    if (SS_UNLIKELY(thread->exit_frame <= frame || GET(entry->id) != id ||
-                    GET(entry->address) != (uintptr_t)subscriber ||
-                    GET(span.span->serial) != span.serial)) {
+    struct ss_span_ref span =
+        find_closing(thread, state, (uintptr_t)subscriber, id, frame, &handles);
+    if (SS_UNLIKELY(!span.span)) {
         atomic_signal_fence(memory_order_seq_cst);
-        atomic_store_explicit(&thread->state, thread->exit_frame ? SS_EXITING : SS_FREE,
-                              memory_order_relaxed);
+        PUT(thread->state, state == SS_EXITING && thread->exit_frame ? SS_EXITING : SS_FREE);
         return close_slowly(subscriber, id, table, frame);
     }
+    uint8_t closing = state == SS_EXITING ? SS_EXITING_CLOSING : SS_CLOSING;
     thread->close_frame = frame;
     thread->close_caller = *(const uintptr_t *)frame;
+    thread->close_span = span.span;
     atomic_store_explicit(&thread->closing, span.serial, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
-    atomic_store_explicit(&thread->state, SS_CLOSING, memory_order_relaxed);
+    PUT(thread->state, closing);
+
     bool closed = ((try_close_fn *)table->originals[SS_METHOD_TRY_CLOSE])(subscriber, id);
-    if (SS_UNLIKELY(closed) && (thread = ss_begin())) {
+    thread = ss_self;
+    if (closed && (thread->close_frame == frame || ss_begin())) {
         const struct ss_call call = CALL_AT(frame, subscriber, table);
-        ss_event_close(thread, &call, span,
-                       GET(span.span->handles) <= 0 || GET(span.span->foreign));
+        PUT(thread->state, SS_BUSY);
+        atomic_signal_fence(memory_order_seq_cst);
+        ss_event_close(thread, &call, span, handles <= 0 || GET(span.span->foreign));
         ss_end(thread);
     }
-    thread = ss_self;
-    if (SS_LIKELY(thread->close_frame == frame && GET(thread->state) == SS_CLOSING)) {
+    /* Last, as whoever gets the id again asks for it. Where the mark was put, the frame is 0. */
+    if (SS_LIKELY(thread->close_frame == frame)) {
         atomic_store_explicit(&thread->closing, 0, memory_order_release);
-        atomic_store_explicit(&thread->state, SS_EXITING, memory_order_relaxed);
+        PUT(thread->state, state);
     } else {
-        /* Last, as whoever gets the id again asks for it. */
         take_mark_of(frame);
     }
     return closed;
 }
 
+static __attribute__((noinline)) bool close_in_exit(void *subscriber, uint64_t id,
+                                                    const struct ss_table *table, uintptr_t frame)
+{
+    return close_quickly(subscriber, id, table, frame, SS_EXITING);
+}
+
+static __attribute__((noinline)) bool close_outside(void *subscriber, uint64_t id,
+                                                    const struct ss_table *table, uintptr_t frame)
+{
+    return close_quickly(subscriber, id, table, frame, SS_FREE);
+}
+
 bool ss_thunk_try_close(void *subscriber, uint64_t id, const struct ss_table *table)
 {
     const struct ss_thread *thread = ss_self;
-    if (thread && GET(thread->state) == SS_EXITING && !GET(thread->attention))
+    uint8_t state = thread && !GET(thread->attention) ? GET(thread->state) : SS_BUSY;
+    if (state == SS_FREE)
+        return close_outside(subscriber, id, table, FRAME_HERE);
+    if (state == SS_EXITING)
         return close_in_exit(subscriber, id, table, FRAME_HERE);
     return close_slowly(subscriber, id, table, FRAME_HERE);
 }

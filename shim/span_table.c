@@ -48,14 +48,16 @@ static uint32_t home_of(const struct slots *slots, const struct ss_span *span)
     return (uint32_t)(ss_span_hash(span->instance, span->id) >> 8) & slots->mask;
 }
 
-/* The slot that holds the key, or -1. */
+/* The slot that holds the key, or -1. empty: where one was met that holds nothing. */
 static int64_t search(const struct slots *slots, uint64_t hashed,
-                      const struct ss_instance *instance, uint64_t id, struct ss_span_ref *found)
+                      const struct ss_instance *instance, uint64_t id, struct ss_span_ref *found,
+                      uint32_t *empty)
 {
     uint32_t start = (uint32_t)(hashed >> 8) & slots->mask;
     for (uint32_t n = 0; n <= slots->mask; n++) {
         uint32_t i = (start + n) & slots->mask;
         struct ss_span *span = atomic_load_explicit(&slots->at[i], memory_order_acquire);
+        *empty = i;
         if (!span)
             return -1;
         uint64_t serial = atomic_load_explicit(&span->serial, memory_order_acquire);
@@ -76,11 +78,12 @@ struct ss_span_ref ss_span_find(const struct ss_instance *instance, uint64_t id)
     uint64_t hashed = ss_span_hash(instance, id);
     struct shard *shard = shard_of(hashed);
     const struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_acquire);
-    if (!slots || search(slots, hashed, instance, id, &found) >= 0)
+    uint32_t empty;
+    if (!slots || search(slots, hashed, instance, id, &found, &empty) >= 0)
         return found;
     if (ss_lock(&shard->lock)) {
         slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-        (void)search(slots, hashed, instance, id, &found);
+        (void)search(slots, hashed, instance, id, &found, &empty);
         ss_unlock(&shard->lock);
     }
     return found;
@@ -94,12 +97,18 @@ static void free_record(struct shard *shard, struct ss_span *span)
     shard->free = span;
 }
 
+static void place_at(struct slots *slots, struct ss_span *span, uint32_t i)
+{
+    span->slot = i;
+    atomic_store_explicit(&slots->at[i], span, memory_order_release);
+}
+
 static void place(struct slots *slots, struct ss_span *span)
 {
     uint32_t i = home_of(slots, span);
     while (atomic_load_explicit(&slots->at[i], memory_order_relaxed))
         i = (i + 1) & slots->mask;
-    atomic_store_explicit(&slots->at[i], span, memory_order_release);
+    place_at(slots, span, i);
 }
 
 /* Empties slot i and closes the gap, so that every chain stays whole; frees the record. */
@@ -114,7 +123,7 @@ static void remove_at(struct shard *shard, struct slots *slots, uint32_t i)
         /* May move only if its home is not behind the gap: cyclically outside (i, j]. */
         if (((j - home) & slots->mask) < ((j - i) & slots->mask))
             continue;
-        atomic_store_explicit(&slots->at[i], later, memory_order_release);
+        place_at(slots, later, i);
         i = j;
     }
     atomic_store_explicit(&slots->at[i], NULL, memory_order_release);
@@ -169,7 +178,8 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
 {
     struct ss_span_ref none = {NULL, 0}, found = {NULL, 0};
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    int64_t at = slots ? search(slots, hashed, model->instance, model->id, &found) : -1;
+    uint32_t empty = 0;
+    int64_t at = slots ? search(slots, hashed, model->instance, model->id, &found, &empty) : -1;
     if (at >= 0) {
         /* An id may come back while the close that freed it is still on its way to us. */
         if (!ss_threads_close(found.serial)) {
@@ -178,7 +188,8 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
         }
         remove_at(shard, slots, (uint32_t)at);
     }
-    if ((!slots || shard->taken >= (slots->mask + 1) / 4 * 3) && !make_room(shard))
+    bool full = !slots || shard->taken >= (slots->mask + 1) / 4 * 3;
+    if (full && !make_room(shard))
         return none;
     struct ss_span *span = take_record(shard);
     if (!span)
@@ -200,7 +211,10 @@ static struct ss_span_ref add(struct shard *shard, uint64_t hashed, const struct
     atomic_store_explicit(&span->handles, 1, memory_order_relaxed);
     atomic_store_explicit(&span->fingerprint, 0, memory_order_relaxed);
     atomic_store_explicit(&span->serial, serial, memory_order_release);
-    place(atomic_load_explicit(&shard->slots, memory_order_relaxed), span);
+    if (SS_UNLIKELY(full || at >= 0))
+        place(atomic_load_explicit(&shard->slots, memory_order_relaxed), span);
+    else
+        place_at(slots, span, empty);
     shard->taken++;
     return (struct ss_span_ref){span, serial};
 }
@@ -228,14 +242,11 @@ void ss_span_close(struct ss_span *span, uint64_t serial, const struct ss_moment
     if (!ss_lock(&shard->lock))
         return;
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    struct ss_span_ref found;
     /* The record may have changed before the lock was taken. */
     if (atomic_load_explicit(&span->serial, memory_order_relaxed) == serial) {
         if (closed)
             ss_closed_note((struct ss_span_ref){span, serial}, hashed, closed, certain);
-        int64_t at = search(slots, hashed, span->instance, span->id, &found);
-        if (at >= 0 && found.span == span)
-            remove_at(shard, slots, (uint32_t)at);
+        remove_at(shard, slots, span->slot);
     }
     ss_unlock(&shard->lock);
 }

@@ -288,6 +288,7 @@ struct ss_span {
     _Atomic bool reported;
     _Atomic bool foreign;    /* what is reported is another's breach, which closes this */
     _Atomic int32_t handles; /* clones made less closes asked for, from outside */
+    uint32_t slot;           /* where span_table.c has it */
     _Atomic uint64_t fingerprint, group; /* of the report, once there is one */
     struct ss_span *next_free;
 };
@@ -374,7 +375,8 @@ enum ss_thread_state {
     /* An exit runs, and what lies just above the span stack is its entry: a mark that is put before
      * anything else is done (events.c). */
     SS_EXITING,
-    SS_CLOSING /* the same, and in it a close of that span runs */
+    SS_CLOSING,        /* a close runs: a mark likewise */
+    SS_EXITING_CLOSING /* an exit, and in it a close of its span */
 };
 
 /* One thread. Type-stable, in a list that only grows (threads.c). What the owner writes at each
@@ -393,9 +395,10 @@ struct ss_thread {
     _Atomic uint32_t mark_depth;
     uintptr_t exit_frame, exit_caller;   /* of SS_EXITING; frame 0: its mark was put since */
     uintptr_t close_frame, close_caller; /* of SS_CLOSING, likewise */
-    _Atomic uint64_t closing;            /* serial of its span; 0: none */
-    uint32_t sequence; /* of the calls that stay on the stack while the original runs */
-    uint32_t made;     /* spans that this thread made; goes on after a fork */
+    struct ss_span *close_span;
+    _Atomic uint64_t closing; /* its serial; 0: none */
+    uint32_t sequence;        /* of the calls that stay on the stack while the original runs */
+    uint32_t made;            /* spans that this thread made; goes on after a fork */
     _Atomic uint64_t created, entered, exited, closed;
 
     struct ss_cached_span cached_spans[SS_CACHED_SPANS];

@@ -541,6 +541,8 @@ bool ss_values_copy(const struct ss_span *span, uint64_t span_serial, struct ss_
 
 void ss_values_drop(struct ss_span *span)
 {
+    if (SS_LIKELY(!__atomic_load_n(&span->values, __ATOMIC_RELAXED)))
+        return;
     struct ss_values *values = __atomic_exchange_n(&span->values, NULL, __ATOMIC_ACQ_REL);
     if (values)
         ss_values_free(values);
