@@ -69,7 +69,7 @@ void strayspan_annotate_enter(const void *subscriber, uint64_t id)
     struct ss_thread *thread = id ? begin() : NULL;
     if (!thread)
         return;
-    ss_event_enter(thread, &call, id);
+    ss_event_enter(thread, &call, id, 0);
     ss_end(thread);
 }
 
@@ -79,7 +79,8 @@ void strayspan_annotate_exit(const void *subscriber, uint64_t id)
     struct ss_thread *thread = id ? begin() : NULL;
     if (!thread)
         return;
-    (void)ss_event_exit(thread, &call, id);
+    struct ss_instance *forwarding;
+    (void)ss_event_exit(thread, &call, id, &forwarding);
     ss_end(thread);
 }
 

@@ -21,10 +21,14 @@ SS_HIDDEN bool ss_event_new(struct ss_thread *thread, const struct ss_call *call
                             struct ss_site *site, uint64_t id, uint64_t parent,
                             struct ss_values *values);
 
-SS_HIDDEN void ss_event_enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id);
+/* Judges and records an enter. rbp: the program's at the call, 0: not known. */
+SS_HIDDEN void ss_event_enter(struct ss_thread *thread, const struct ss_call *call, uint64_t id,
+                              uintptr_t rbp);
 
-/* Judges and records an exit. Returns the mark to be taken off after the original, 0 for none. */
-SS_HIDDEN uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id);
+/* Judges and records an exit. Returns the mark to be taken off after the original, 0 for none. Sets
+ * *forwarding to the instance where the exit is another's to count. */
+SS_HIDDEN uint32_t ss_event_exit(struct ss_thread *thread, const struct ss_call *call, uint64_t id,
+                                 struct ss_instance **forwarding);
 
 /* Puts the marks of a thread that was SS_EXITING or SS_CLOSING. Work begun. */
 SS_HIDDEN void ss_event_put_marks(struct ss_thread *thread, enum ss_thread_state state);

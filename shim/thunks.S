@@ -1,11 +1,11 @@
 /* The stubs that hooked slots point to: one per table and method, 16 bytes each, in the order of
  * the tables' numbers. A stub puts its table's address where the first argument goes that its method
- * does not have, and jumps to the thunk of its method in events.c. Nothing is pushed, so the
+ * does not have, and jumps to the thunk of its method in thunks.c. Nothing is pushed, so the
  * thunk's return address is the program's. The enter thunk is told the program's rbp as well, which
  * the frame of its caller may be found by. */
 
 	.set TABLES, 512     /* SS_TABLES_MAX */
-	.set TABLE_SIZE, 104 /* of struct ss_table; events.c holds both equal */
+	.set TABLE_SIZE, 104 /* of struct ss_table; thunks.c holds both equal */
 	.hidden ss_hook_tables
 
 	.macro stubs name, argument=rdx, with_rbp=0

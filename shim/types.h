@@ -1,8 +1,8 @@
 /* Data and vocabulary of the shim: what crosses files.
  *
  * How an event travels: a subscriber table of a module (modules.c, discover.c) was patched
- * (hook.c); the program's call lands in a thunk (thunks.S), which goes to one ss_event_* function
- * (events.c). That updates the state (threads.c, span_stack.c, span_table.c, instances.c, sites.c);
+ * (hook.c); the program's call lands in a thunk (thunks.S, thunks.c), which goes to one ss_event_*
+ * function (events.c). That updates the state (threads.c, span_stack.c, span_table.c, instances.c, sites.c);
  * what looks wrong goes to rules.c, from there with stacks (cfi.c, stacks.c) to log.c.
  *
  * Memory: everything lives in arenas of our own (arena.c) and is type-stable: it is reused for the
@@ -196,7 +196,7 @@ struct ss_site {
     uint32_t field_count;
     const char *const *fields;        /* names */
     uintptr_t field_set;              /* its FieldSet's address, as value sets name it */
-    struct ss_place *_Atomic settled; /* of its enters, the last that needs no more (events.c) */
+    struct ss_place *_Atomic settled; /* of its enters, the last that needs no more (thunks.c) */
     struct ss_place creations[SS_PLACES], enters[SS_PLACES];
 };
 
@@ -373,7 +373,7 @@ enum ss_thread_state {
     SS_FREE,
     SS_BUSY, /* it is inside the shim */
     /* An exit runs, and what lies just above the span stack is its entry: a mark that is put before
-     * anything else is done (events.c). */
+     * anything else is done (thunks.c). */
     SS_EXITING,
     SS_CLOSING,        /* a close runs: a mark likewise */
     SS_EXITING_CLOSING /* an exit, and in it a close of its span */

@@ -5,7 +5,7 @@
  * none of the program's code runs. Display and Debug values would: they are left alone. The
  * visitor's methods are called by Rust code: they take no lock, and nothing in them can fail.
  *
- * ss_values_capture is called by events.c in the new_span thunk, where the Attributes still live,
+ * ss_values_capture is called in the new_span thunk, where the Attributes still live,
  * and ss_values_record in that of record; ss_values_free by the span table, under the lock of a
  * shard. A live span's block never changes: what is recorded later comes with a new one. The lock
  * here guards the free blocks, so that under it no block that a span still has is used again; it is

@@ -17,12 +17,12 @@ per_pair() {
     echo $((($(instructions 51000 "$1") - $(instructions 1000 "$1")) / 50000))
 }
 
-@test "enter and exit together cost at most 340 instructions" {
+@test "enter and exit together cost at most 200 instructions" {
     bare=$(per_pair "")
     watched=$(per_pair "$STRAYSPAN_SHIM")
     [ "$bare" -gt 0 ]
-    echo "# enter and exit: $((watched - bare)) instructions, bound 340" >&3
-    [ $((watched - bare)) -le 340 ]
+    echo "# enter and exit: $((watched - bare)) instructions, bound 200" >&3
+    [ $((watched - bare)) -le 200 ]
     # It was watched: the pairs are in the summary.
     strayspan_use_folder .
     run strayspan_query 'select(.type == "summary" and .spans.entered == 51001) | .spans.exited'
