@@ -67,6 +67,8 @@ unit_flags_cfi = -lunwind -Wl,-z,lazy
 unit_names = $(unit_modules) shim/names.c
 unit_flags_names = -fsanitize=address
 unit_parks = shim/parks.c shim/parks.S
+unit_thunks = $(wildcard shim/*.c shim/*.S)
+unit_flags_thunks = -fno-strict-aliasing -ftls-model=initial-exec
 unit_state = $(wildcard shim/*.c shim/*.S)
 unit_flags_state = -fno-strict-aliasing -ftls-model=initial-exec
 unit_state_tsan = $(unit_state)
