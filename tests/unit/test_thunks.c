@@ -249,6 +249,7 @@ static void exit_with(void (*act)(uint64_t), unsigned times)
             enter(MINE, id);
             in_exit = act;
             leave(MINE, id);
+            CHECK(atomic_load(&ss_self->closing) == 0);
         }
         closes = true;
         let_go(MINE, id);
