@@ -1,539 +1,160 @@
-/* Finds the `dyn Subscriber` tables of a module by its symbols.
+/* Where the `dyn Subscriber` tables of a module are: what its symbols say, its own or those of a
+ * separate debug file, and what its code looks like.
  *
- * A table is {drop, size, align, method..} in relocated read-only memory. The symbols say at which
- * addresses the trait's methods are; a table is where enough of them stand in the trait's order.
- * Identical functions are merged, so that an address can have several names and a slot a surprising
- * one: no slot decides alone.
- *
- * The same symbols say where the functions are through which spans of the default subscriber are
- * closed. These ranges are kept, each module's in order of address; asked for from any context.
+ * Symbols are the first evidence. Where there are any the code is looked at all the same, and the
+ * two must agree: what only one of them sees is disputed, which is warned of. A table that only
+ * symbols see is hooked. One that only its code speaks for is not, if symbols call its functions
+ * something else; where they are silent, as in a module that was stripped in part, it is.
  *
  * Called by modules.c, once per loaded module, from start and from inside the loader; under no
  * lock. The file is untrusted (elf_symbols.c), the memory is the module's own segments. */
 #include <stdatomic.h>
-#include <string.h>
 
 #include "elf_symbols.h"
 #include "internal.h"
-#include "method_names.h"
+#include "module_image.h"
 #include "modules.h"
 #include "prim.h"
-
-enum {
-    HEADER_WORDS = 3,
-    NAMES_MAX = 1 << 15,   /* entries of the hash tables; at most half of them are used */
-    NAMES_SHIFT = 32 - 15, /* what their hashes are shifted by */
-    TYPE_MAX = 16 * 1024,  /* bytes of a mangled name */
-    AGREEING_MIN = 5,
-    OBJECT_SIZE_MAX = 16 << 20,
-    OBJECT_ALIGN_MAX = 4096,
-    CLOSERS_MAX = 1024,
-};
-
-/* A name in .strtab that is a method's or a closer's. Kept in a hash table by offset. */
-struct function_name {
-    uint32_t offset; /* 0: free, as .strtab begins with the empty name */
-    int8_t method;   /* enum ss_trait_method, -1: none */
-    uint8_t closer;  /* enum ss_closer */
-    bool no_subscriber, is_default;
-};
-
-/* An address at which methods begin. Kept in a hash table by address. */
-struct method_address {
-    uintptr_t address; /* 0: free */
-    uint32_t methods;  /* bit set of enum ss_trait_method */
-    uint32_t symbols;  /* how many there are */
-    uint32_t name;     /* of one of them: new_span if it is among them */
-    bool no_subscriber, default_try_close;
-};
-
-/* The code of a closer, in offsets from the module's start. */
-struct closer {
-    uint32_t start, end;
-    uint32_t kind; /* enum ss_closer */
-};
-
-/* A module's closers: sorted, none overlaps the next. */
-struct closers {
-    uint32_t count;
-    struct closer at[];
-};
-
-/* A table that was found. */
-struct found {
-    uintptr_t address;
-    enum ss_layout layout;
-    bool no_subscriber, default_try_close;
-    uintptr_t drop; /* 0: none */
-    /* Offsets in .strtab of names that tell the type; 0: none. */
-    uint32_t drop_name, method_name;
-    bool drop_merged; /* the drop function is several types' */
-};
+#include "signature.h"
+#include "symbol_tables.h"
+#include "trait.h"
 
 /* One module's search; mapped for its duration. */
 struct search {
     struct ss_module *module;
-    struct ss_elf elf;
-    uint32_t name_count, address_count, found_count, closer_count;
-    uintptr_t lowest, highest; /* of the addresses */
-    struct function_name names[NAMES_MAX];
-    struct method_address addresses[NAMES_MAX];
-    struct closer closers[CLOSERS_MAX];
-    struct found found[SS_TABLES_MAX];
-    char type[TYPE_MAX], other_type[TYPE_MAX];
+    struct ss_image image;
+    uint32_t count; /* of the tables to hook */
+    struct ss_table_found tables[SS_TABLES_MAX];
+    uint32_t seen_count; /* of those that code speaks for */
+    struct {
+        struct ss_signature_found table;
+        uint32_t named; /* methods that a symbol is for */
+        bool known;     /* to the symbols */
+    } seen[SS_TABLES_MAX];
 };
 
-/* By id. What one points to never changes. */
-static struct closers *_Atomic closers_of[SS_MODULES_MAX];
-
-/* The number of a method's slot in each layout, from the drop word on; 0: not in it. */
-static uint32_t slot_of(enum ss_trait_method method, enum ss_layout layout)
-{
-    uint32_t missing = 0;
-    if (layout != SS_LAYOUT_16) {
-        if (method == SS_TRAIT_ON_REGISTER_DISPATCH)
-            return 0;
-        missing++;
-    }
-    if (layout == SS_LAYOUT_14) {
-        if (method == SS_TRAIT_EVENT_ENABLED)
-            return 0;
-        missing += method > SS_TRAIT_EVENT_ENABLED;
-    }
-    return HEADER_WORDS + (uint32_t)method - missing;
-}
-
-static uint32_t words_of(enum ss_layout layout)
-{
-    return slot_of(SS_TRAIT_DOWNCAST_RAW, layout) + 1;
-}
-
-static uint32_t hash(uint64_t key)
-{
-    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) >> NAMES_SHIFT;
-}
-
-static struct function_name *name_at(struct search *search, uint32_t offset)
-{
-    uint32_t i = hash(offset);
-    while (search->names[i].offset && search->names[i].offset != offset)
-        i = (i + 1) % NAMES_MAX;
-    return &search->names[i];
-}
-
-static struct method_address *address_at(struct search *search, uintptr_t address)
-{
-    uint32_t i = hash(address);
-    while (search->addresses[i].address && search->addresses[i].address != address)
-        i = (i + 1) % NAMES_MAX;
-    return &search->addresses[i];
-}
-
-/* ---- which functions are methods and closers ------------------------------------------------- */
-
-static bool note_name(void *context, uint32_t offset, const char *name, size_t length)
+static void note_seen(void *context, const struct ss_signature_found *found)
 {
     struct search *search = context;
-    int method = ss_trait_method_of(name, length);
-    enum ss_closer closer = ss_closer_of(name, length);
-    if ((method < 0 && closer == SS_CLOSER_NONE) || offset == 0)
-        return true;
-    struct function_name *entry = name_at(search, offset);
-    if (entry->offset)
-        return true;
-    *entry = (struct function_name){
-        .offset = offset,
-        .method = (int8_t)method,
-        .closer = (uint8_t)closer,
-        .no_subscriber = memmem(name, length, "NoSubscriber", sizeof "NoSubscriber" - 1) != NULL,
-        .is_default = method >= 0 && ss_trait_is_default(name, length),
-    };
-    return ++search->name_count < NAMES_MAX / 2;
+    if (search->seen_count < SS_TABLES_MAX)
+        search->seen[search->seen_count++].table = *found;
 }
 
-static void note_closer(struct search *search, uintptr_t address, uint64_t size,
-                        enum ss_closer kind)
+static bool is_slot(const struct ss_signature_found *table, uintptr_t function)
 {
-    uintptr_t offset = address - search->module->start;
-    if (size > 0 && size <= UINT32_MAX - offset && search->closer_count < CLOSERS_MAX)
-        search->closers[search->closer_count++] =
-            (struct closer){(uint32_t)offset, (uint32_t)(offset + size), kind};
-}
-
-static bool note_function(void *context, const Elf64_Sym *symbol)
-{
-    struct search *search = context;
-    const struct function_name *name = name_at(search, symbol->st_name);
-    if (!name->offset)
-        return true;
-    uintptr_t address = search->module->bias + symbol->st_value;
-    if (!ss_module_executable(search->module, address))
-        return true;
-    if (name->closer != SS_CLOSER_NONE)
-        note_closer(search, address, symbol->st_size, name->closer);
-    if (name->method < 0)
-        return true;
-
-    struct method_address *entry = address_at(search, address);
-    if (!entry->address) {
-        entry->address = address;
-        search->address_count++;
-        if (address < search->lowest)
-            search->lowest = address;
-        if (address > search->highest)
-            search->highest = address;
-    }
-    if (!entry->name || name->method == SS_TRAIT_NEW_SPAN)
-        entry->name = name->offset;
-    entry->symbols++;
-    entry->methods |= 1u << name->method;
-    entry->no_subscriber |= name->no_subscriber;
-    entry->default_try_close |= name->method == SS_TRAIT_TRY_CLOSE && name->is_default;
-    return search->address_count < NAMES_MAX / 2;
-}
-
-/* ---- where tables are ------------------------------------------------------------------------ */
-
-/* Functions of a dylib's table may be another module's. */
-static bool is_function(const struct ss_module *m, uintptr_t address)
-{
-    if (ss_module_executable(m, address))
-        return true;
-    const struct ss_module *other = ss_module_of(address);
-    return other && ss_module_executable(other, address);
-}
-
-/* Whether a table of this layout may begin here: its header and that all slots are functions. */
-static bool is_plausible(const struct ss_module *m, uintptr_t table, enum ss_layout layout)
-{
-    uint32_t words = words_of(layout);
-    if (table % sizeof(uintptr_t) || !ss_module_readable(m, table, words * sizeof(uintptr_t)))
-        return false;
-    const uintptr_t *word = (const uintptr_t *)table;
-    uintptr_t size = word[1], align = word[2];
-    if (align == 0 || align > OBJECT_ALIGN_MAX || (align & (align - 1)) || size % align ||
-        size > OBJECT_SIZE_MAX || (word[0] && !is_function(m, word[0])))
-        return false;
-    for (uint32_t i = HEADER_WORDS; i < words; i++)
-        if (!is_function(m, word[i]))
-            return false;
-    return true;
-}
-
-/* How many slots hold a function of the right name. 0 where none of them is telling: the others
- * alone also stand in tables of look-alike traits. */
-static uint32_t agreeing_slots(struct search *search, uintptr_t table, enum ss_layout layout)
-{
-    const uintptr_t *word = (const uintptr_t *)table;
-    const uint32_t telling =
-        1u << SS_TRAIT_NEW_SPAN | 1u << SS_TRAIT_TRY_CLOSE | 1u << SS_TRAIT_REGISTER_CALLSITE;
-    uint32_t agreeing = 0, methods = 0;
-    for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
-        uint32_t slot = slot_of(method, layout);
-        if (slot && (address_at(search, word[slot])->methods & 1u << method)) {
-            agreeing++;
-            methods |= 1u << method;
-        }
-    }
-    return methods & telling ? agreeing : 0;
-}
-
-/* Whether new_span returns 0xDEAD, as NoSubscriber's does: the constant is in its first bytes. */
-static bool returns_dead(const struct ss_module *m, uintptr_t new_span)
-{
-    enum { LOOK_AT = 48 };
-    static const char constant[] = {(char)0xAD, (char)0xDE, 0, 0};
-    return ss_module_readable(m, new_span, LOOK_AT) &&
-           memmem((const void *)new_span, LOOK_AT, constant, sizeof constant);
-}
-
-/* The name of a method that tells the type, for where the drop function does not: of one that every
- * impl has to write itself, and that is no other type's as well, if there is any. */
-static uint32_t telling_method(struct search *search, const uintptr_t *word, enum ss_layout layout)
-{
-    static const uint8_t own[] = {SS_TRAIT_NEW_SPAN, SS_TRAIT_ENABLED, SS_TRAIT_EVENT,
-                                  SS_TRAIT_ENTER,    SS_TRAIT_EXIT,    SS_TRAIT_RECORD};
-    for (uint32_t most = 1; most <= 2; most++) {
-        for (size_t i = 0; i < sizeof own; i++) {
-            const struct method_address *method = address_at(search, word[slot_of(own[i], layout)]);
-            if ((method->methods & 1u << own[i]) && (method->symbols == 1 || most > 1))
-                return method->name;
-        }
-    }
-    return 0;
-}
-
-static void add_found(struct search *search, uintptr_t table, enum ss_layout layout)
-{
-    const uintptr_t *word = (const uintptr_t *)table;
-    bool named = false;
-    for (uint32_t i = HEADER_WORDS; i < words_of(layout); i++)
-        named |= address_at(search, word[i])->no_subscriber;
-    enum { RETURN = 0xC3 }; /* drops nothing: shared by many types, under the name of any */
-    bool drops_nothing =
-        ss_module_readable(search->module, word[0], 1) && *(const uint8_t *)word[0] == RETURN;
-    search->found[search->found_count++] = (struct found){
-        .address = table,
-        .layout = layout,
-        .drop = word[0],
-        .drop_merged = drops_nothing,
-        .method_name = telling_method(search, word, layout),
-        .no_subscriber =
-            named && returns_dead(search->module, word[slot_of(SS_TRAIT_NEW_SPAN, layout)]),
-        .default_try_close =
-            address_at(search, word[slot_of(SS_TRAIT_TRY_CLOSE, layout)])->default_try_close,
-    };
-}
-
-/* Looks at the tables in which the word at `place`, a method's address, would be that method's
- * slot, and adds the one that most slots agree with. `after` is the end of the table found last.
- * Returns the end of the one added, or `after`. */
-static uintptr_t try_place(struct search *search, uintptr_t place, uint32_t methods,
-                           uintptr_t after)
-{
-    uint32_t best = 0, second = 0;
-    uintptr_t best_table = 0;
-    enum ss_layout best_layout = SS_LAYOUT_16;
-    for (uint32_t layout = 0; layout < SS_LAYOUT_COUNT; layout++) {
-        for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
-            uint32_t slot = slot_of(method, layout);
-            uintptr_t table = place - slot * sizeof(uintptr_t);
-            if (!(methods & 1u << method) || !slot || table < after || table > place ||
-                !is_plausible(search->module, table, layout))
-                continue;
-            uint32_t agreeing = agreeing_slots(search, table, layout);
-            if (agreeing > best) {
-                second = best;
-                best = agreeing;
-                best_table = table;
-                best_layout = layout;
-            } else if (agreeing > second) {
-                second = agreeing;
-            }
-        }
-    }
-    if (best < AGREEING_MIN || best < second + 2 || search->found_count == SS_TABLES_MAX)
-        return after;
-    add_found(search, best_table, best_layout);
-    return best_table + words_of(best_layout) * sizeof(uintptr_t);
-}
-
-/* Finds the tables in [from, to). */
-static void scan(struct search *search, uintptr_t from, uintptr_t to)
-{
-    uintptr_t after = from;
-    uintptr_t span = search->highest - search->lowest;
-    from = (from + sizeof(uintptr_t) - 1) & ~(sizeof(uintptr_t) - 1);
-    for (uintptr_t place = from; place + sizeof(uintptr_t) <= to; place += sizeof(uintptr_t)) {
-        uintptr_t word = *(const uintptr_t *)place;
-        if (SS_LIKELY(word - search->lowest > span) || place < after)
-            continue;
-        const struct method_address *method = address_at(search, word);
-        if (method->address)
-            after = try_place(search, place, method->methods, after);
-    }
-}
-
-/* Tables need relocation in a position-independent module, and so lie in RELRO. Without RELRO they
- * are in writable data; in position-dependent code they need none, and can be constants beside the
- * code. */
-static void scan_module(struct search *search)
-{
-    const struct ss_module *m = search->module;
-    if (m->relro_start && !search->elf.position_dependent) {
-        scan(search, m->relro_start, m->relro_end);
-        return;
-    }
-    for (uint32_t i = 0; i < m->segment_count; i++)
-        if (m->segments[i].flags & PF_R)
-            scan(search, m->segments[i].start, m->segments[i].file_end);
-}
-
-/* ---- what their types are called ------------------------------------------------------------- */
-
-/* Drop functions were renamed in 2026. */
-static bool is_drop_name(const char *name, size_t length)
-{
-    return memmem(name, length, "drop_in_place", 13) || memmem(name, length, "drop_glue", 9);
-}
-
-/* How much of a mangled name is the same in all copies of one function. */
-static size_t stem_length(const char *name, size_t length)
-{
-    const char *suffix = memmem(name, length, ".llvm.", 6);
-    if (suffix)
-        length = (size_t)(suffix - name);
-    enum { HASH_LENGTH = 20 }; /* legacy mangling: 17h, 16 digits, E */
-    bool legacy = length > HASH_LENGTH && memcmp(name, "_ZN", 3) == 0 &&
-                  memcmp(name + length - HASH_LENGTH, "17h", 3) == 0;
-    return legacy ? length - HASH_LENGTH : length;
-}
-
-static size_t read_type(struct search *search, uint32_t name, char type[TYPE_MAX])
-{
-    return name ? ss_elf_name(&search->elf, name, type, TYPE_MAX) : 0;
-}
-
-/* Takes the names of the drop functions. One that drops nothing is merged with those of other
- * types, and then names none of them. */
-static bool note_drop_name(void *context, const Elf64_Sym *symbol)
-{
-    struct search *search = context;
-    uintptr_t address = search->module->bias + symbol->st_value;
-    size_t length = 0;
-    for (uint32_t i = 0; i < search->found_count; i++) {
-        struct found *found = &search->found[i];
-        if (SS_LIKELY(found->drop != address) || found->drop_merged)
-            continue;
-        if (length == 0)
-            length = read_type(search, symbol->st_name, search->type);
-        if (length == 0 || !is_drop_name(search->type, length))
+    const uintptr_t *word = (const uintptr_t *)table->address;
+    for (uint32_t i = SS_TRAIT_HEADER_WORDS; i < ss_trait_words(table->layout); i++)
+        if (word[i] == function)
             return true;
-        if (!found->drop_name) {
-            found->drop_name = symbol->st_name;
-            continue;
-        }
-        size_t stem = stem_length(search->type, length);
-        size_t other = read_type(search, found->drop_name, search->other_type);
-        found->drop_merged = stem_length(search->other_type, other) != stem ||
-                             memcmp(search->type, search->other_type, stem) != 0;
-    }
+    return false;
+}
+
+static bool note_named(void *context, const Elf64_Sym *symbol)
+{
+    struct search *search = context;
+    uintptr_t function = search->module->bias + symbol->st_value;
+    for (uint32_t i = 0; i < search->seen_count; i++)
+        search->seen[i].named +=
+            !search->seen[i].known && is_slot(&search->seen[i].table, function);
     return true;
 }
 
-static void report(struct search *search)
+/* Compares what the symbols found with what the code says. Returns how many tables are seen by one
+ * of the two alone. */
+static uint32_t compare(struct search *search)
+{
+    uint32_t disputed = 0;
+    for (uint32_t i = 0; i < search->count; i++) {
+        uint32_t at = 0;
+        while (at < search->seen_count &&
+               (search->seen[at].table.address != search->tables[i].address ||
+                search->seen[at].table.layout != search->tables[i].layout))
+            at++;
+        if (at < search->seen_count)
+            search->seen[at].known = true;
+        else
+            disputed++;
+    }
+    return disputed;
+}
+
+/* Adds what the code alone speaks for, as far as no symbol speaks against it. Returns how many
+ * symbols do. */
+static uint32_t add_seen(struct search *search, struct ss_elf *elf)
+{
+    enum { NAMED_MAX = 3 }; /* functions are merged: a name may be another table's */
+    uint32_t disputed = 0, unknown = 0;
+    for (uint32_t i = 0; i < search->seen_count; i++)
+        unknown += !search->seen[i].known;
+    if (unknown && elf)
+        ss_elf_each_function(elf, note_named, search);
+    for (uint32_t i = 0; i < search->seen_count; i++) {
+        const struct ss_signature_found *table = &search->seen[i].table;
+        if (search->seen[i].known)
+            continue;
+        if (search->seen[i].named > NAMED_MAX)
+            disputed++;
+        else if (search->count < SS_TABLES_MAX)
+            search->tables[search->count++] =
+                (struct ss_table_found){.address = table->address,
+                                        .layout = table->layout,
+                                        .no_subscriber = table->no_subscriber,
+                                        .default_try_close = table->default_try_close,
+                                        .evidence = "signature"};
+    }
+    return disputed;
+}
+
+static void hook(struct search *search)
 {
     struct ss_module *m = search->module;
-    ss_elf_each_function(&search->elf, note_drop_name, search);
-    m->evidence = "symbols";
-    for (uint32_t i = 0; i < search->found_count; i++) {
-        const struct found *found = &search->found[i];
-        bool by_drop = found->drop_name && (!found->drop_merged || !found->method_name);
-        size_t length =
-            read_type(search, by_drop ? found->drop_name : found->method_name, search->type);
-        struct ss_table_found table = {
-            .module = m,
-            .address = found->address,
-            .layout = found->layout,
-            .no_subscriber = found->no_subscriber,
-            .default_try_close = found->default_try_close,
-            .type = length ? ss_copy_text(search->type, length) : NULL,
-            .evidence = m->evidence,
-        };
-        ss_hook_table(&table);
-        ss_module_has_table(m, found->address +
-                                   slot_of(SS_TRAIT_TRY_CLOSE, found->layout) * sizeof(uintptr_t));
+    for (uint32_t i = 0; i < search->count; i++) {
+        struct ss_table_found *table = &search->tables[i];
+        table->module = m;
+        ss_hook_table(table);
+        ss_module_has_table(m, table->address + ss_trait_slot(SS_TRAIT_TRY_CLOSE, table->layout) *
+                                                    sizeof(uintptr_t));
     }
 }
 
-/* ---- closers --------------------------------------------------------------------------------- */
-
-static bool is_before(const struct closer *a, const struct closer *b)
+static void search_module(struct search *search)
 {
-    return a->start != b->start ? a->start < b->start : a->end > b->end;
-}
-
-/* Sorts the closers, in the order that they have in the file mostly, and makes each end where the
- * next one begins at the latest. One that has names of both kinds is none: it was merged. */
-static void tidy_closers(struct search *search)
-{
-    struct closer *all = search->closers;
-    for (uint32_t i = 1; i < search->closer_count; i++) {
-        struct closer closer = all[i];
-        uint32_t hole = i;
-        for (; hole > 0 && is_before(&closer, &all[hole - 1]); hole--)
-            all[hole] = all[hole - 1];
-        all[hole] = closer;
+    struct ss_module *m = search->module;
+    struct ss_elf elf;
+    bool has_symbols = ss_elf_open(m, &elf);
+    uint32_t disputed = 0;
+    if (has_symbols) {
+        search->count = ss_symbol_tables(m, &elf, search->tables);
+        for (uint32_t i = 0; i < search->count; i++)
+            search->tables[i].evidence = elf.separate ? "debug-file" : "symbols";
     }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < search->closer_count; i++) {
-        struct closer *last = &all[kept ? kept - 1 : 0];
-        if (kept > 0 && last->start == all[i].start) {
-            if (last->kind != all[i].kind)
-                last->kind = SS_CLOSER_NONE;
-            continue;
-        }
-        if (kept > 0 && last->end > all[i].start)
-            last->end = all[i].start;
-        all[kept++] = all[i];
-    }
-    search->closer_count = kept;
-}
+    ss_image_of(m, &search->image);
+    (void)ss_signature_find(&search->image, note_seen, search);
+    if (search->count)
+        disputed = compare(search);
+    disputed += add_seen(search, has_symbols ? &elf : NULL);
+    if (has_symbols)
+        ss_elf_close(&elf);
 
-/* A module that comes back to its place has the closers that it had; the arena takes nothing back.
- */
-static void publish_closers(struct search *search)
-{
-    tidy_closers(search);
-    struct closers *_Atomic *place = &closers_of[search->module->id - 1];
-    const struct closers *old = atomic_load_explicit(place, memory_order_relaxed);
-    size_t size = search->closer_count * sizeof search->closers[0];
-    if (old ? old->count == search->closer_count && memcmp(old->at, search->closers, size) == 0
-            : search->closer_count == 0)
+    m->tables_disputed = disputed;
+    if (disputed)
+        SS_WARN(m->path, ": its ", elf.separate ? "debug file" : "symbols",
+                " and its code do not agree on where its subscriber tables are; followed are the ",
+                "symbols");
+    if (search->count == 0) {
+        SS_VERBOSE(2, m->path, ": neither symbols nor code tell of a subscriber");
         return;
-    struct closers *closers = ss_alloc(sizeof *closers + size);
-    if (closers) {
-        closers->count = search->closer_count;
-        memcpy(closers->at, search->closers, size);
     }
-    atomic_store_explicit(place, closers, memory_order_release);
-}
-
-static enum ss_closer closer_at(uintptr_t return_address)
-{
-    uintptr_t address = return_address - 1; /* in the call: it may be the last instruction */
-    const struct ss_module *m = ss_module_of(address);
-    const struct closers *closers =
-        m ? atomic_load_explicit(&closers_of[m->id - 1], memory_order_acquire) : NULL;
-    if (!closers)
-        return SS_CLOSER_NONE;
-    uintptr_t offset = address - m->start;
-    uint32_t low = 0, high = closers->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (closers->at[middle].end <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < closers->count && closers->at[low].start <= offset
-               ? (enum ss_closer)closers->at[low].kind
-               : SS_CLOSER_NONE;
-}
-
-bool ss_closes_by_default(uintptr_t return_address)
-{
-    return closer_at(return_address) == SS_CLOSER_BY_DEFAULT;
-}
-
-bool ss_closer_forwards(uintptr_t return_address)
-{
-    return closer_at(return_address) == SS_CLOSER_FORWARDS;
+    m->evidence = search->tables[0].evidence;
+    hook(search);
 }
 
 void ss_discover(struct ss_module *m)
 {
-    struct ss_elf elf;
-    if (!ss_elf_open(m, &elf)) {
-        SS_VERBOSE(2, m->path, ": not searched: it has no symbols, or cannot be read");
-        return;
-    }
     struct search *search = ss_sys_map(sizeof *search);
-    if (search) {
-        search->module = m;
-        search->elf = elf;
-        search->lowest = UINTPTR_MAX;
-        ss_elf_each_tracing_name(&search->elf, note_name, search);
-        if (search->name_count)
-            ss_elf_each_function(&search->elf, note_function, search);
-        publish_closers(search);
-        if (search->address_count)
-            scan_module(search);
-        if (search->found_count)
-            report(search);
-        else
-            SS_VERBOSE(2, m->path, ": its symbols name no subscriber");
-        ss_sys_unmap(search, sizeof *search);
-    }
-    ss_elf_close(&elf);
+    if (!search)
+        return;
+    search->module = m;
+    search_module(search);
+    ss_sys_unmap(search, sizeof *search);
 }

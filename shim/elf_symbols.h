@@ -10,6 +10,7 @@
 struct ss_elf {
     int fd;
     bool position_dependent; /* ET_EXEC */
+    bool separate;           /* a debug file, not the module itself */
     uint64_t symbols, symbols_size;
     uint64_t names, names_size;
     char *buffer;

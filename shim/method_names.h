@@ -4,33 +4,7 @@
 #define SS_METHOD_NAMES_H
 
 #include "internal.h"
-
-/* The trait's methods: X(NAME, name), in the order of their declaration in tracing-core 0.1.30 and
- * later. 0.1.28 lacks the first one, 0.1.12 event_enabled as well. */
-#define SS_TRAIT_METHODS(X)                       \
-    X(ON_REGISTER_DISPATCH, on_register_dispatch) \
-    X(REGISTER_CALLSITE, register_callsite)       \
-    X(ENABLED, enabled)                           \
-    X(MAX_LEVEL_HINT, max_level_hint)             \
-    X(NEW_SPAN, new_span)                         \
-    X(RECORD, record)                             \
-    X(RECORD_FOLLOWS_FROM, record_follows_from)   \
-    X(EVENT_ENABLED, event_enabled)               \
-    X(EVENT, event)                               \
-    X(ENTER, enter)                               \
-    X(EXIT, exit)                                 \
-    X(CLONE_SPAN, clone_span)                     \
-    X(DROP_SPAN, drop_span)                       \
-    X(TRY_CLOSE, try_close)                       \
-    X(CURRENT_SPAN, current_span)                 \
-    X(DOWNCAST_RAW, downcast_raw)
-
-enum ss_trait_method {
-#define X(upper, lower) SS_TRAIT_##upper,
-    SS_TRAIT_METHODS(X)
-#undef X
-        SS_TRAIT_COUNT
-};
+#include "trait.h"
 
 /* Which method of which `impl Subscriber` (or the trait's own default) a mangled function name is
  * for: legacy or v0 mangling, with or without a suffix such as ".llvm.123". -1: none. Any context.

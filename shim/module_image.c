@@ -109,6 +109,17 @@ void ss_image_read(const struct dl_phdr_info *info, struct ss_module *m)
     }
 }
 
+void ss_image_of(const struct ss_module *m, struct ss_image *image)
+{
+    *image = (struct ss_image){.segment_count = m->segment_count,
+                               .relro_start = m->relro_start,
+                               .relro_end = m->relro_end,
+                               .eh_frame_hdr = m->eh_frame_hdr,
+                               .eh_frame_hdr_end = m->eh_frame_hdr_end,
+                               .position_dependent = m->bias == 0};
+    memcpy(image->segments, m->segments, m->segment_count * sizeof m->segments[0]);
+}
+
 /* ---- the dynamic section --------------------------------------------------------------------- */
 
 /* What discovery and symbol look-up need of PT_DYNAMIC. Addresses, 0 where absent. */

@@ -52,10 +52,11 @@ struct ss_module {
     uint32_t build_id_length; /* 0: has none */
     /* What discovery found. */
     uint32_t tables_hooked, tables_unhooked;
-    uint32_t call_sites;                           /* Metadata found */
-    const char *evidence;                          /* "symbols", or NULL */
-    uint32_t metadata_order;                       /* enum ss_metadata_order */
-    void *callsites;                               /* callsites.c's own */
+    uint32_t tables_disputed; /* seen by symbols or by signature alone, where there are symbols */
+    uint32_t call_sites;      /* Metadata found */
+    const char *evidence;     /* "symbols", "debug-file", "signature", or NULL: found none */
+    uint32_t metadata_order;  /* enum ss_metadata_order */
+    void *callsites;          /* callsites.c's own */
     char tracing_core[32], tracing_subscriber[32]; /* versions, empty where not known */
     uint32_t logged; /* records.c: 0, or one more than the tables it was logged with */
 };
@@ -88,7 +89,7 @@ struct ss_table_found {
     bool no_subscriber;     /* tracing_core's NoSubscriber */
     bool default_try_close; /* its try_close is the trait's own, which answers false always */
     const char *type;       /* the drop word's symbol, mangled, in our arena; NULL if unknown */
-    const char *evidence;
+    const char *evidence;   /* as ss_module.evidence */
 };
 
 /* ---- call sites ------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@ tests_cflags = -std=gnu11 $(warnings)
 test:
 	scripts/test
 
-test-programs: c-programs unit-tests
+test-programs: c-programs unit-tests $(tests)/find_tables
 
 # ---- C programs: one per file of tests/programs/c, and those that are built in a way of their own -----
 
@@ -52,10 +52,11 @@ $(tests)/c/%.so: tests/programs/c/%.cpp | $(tests)/c
 unit_tests = $(patsubst tests/unit/%.c,$(tests)/unit/%,$(wildcard tests/unit/test_*.c))
 
 # unit_NAME: what is compiled into test_NAME. unit_flags_NAME: flags and libraries it wants.
+discovery = $(addprefix shim/,discover.c symbol_tables.c elf_symbols.c method_names.c closers.c signature.c \
+	instructions.c)
 unit_callsites = shim/callsites.c
 unit_discover = $(unit_modules)
-unit_modules = $(addprefix shim/,modules.c module_image.c maps.c discover.c elf_symbols.c method_names.c \
-	callsites.c arena.c)
+unit_modules = $(addprefix shim/,modules.c module_image.c maps.c callsites.c arena.c) $(discovery)
 unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
 unit_values_tsan = $(unit_values)
@@ -91,6 +92,13 @@ $(unit_tests): $(tests)/unit/test_%: tests/unit/test_%.c $$(unit_$$*) $(wildcard
 # The test includes the file, for its table.
 $(tests)/unit/test_tools_defects: tools/defects.c
 
+# ---- what the shim would find in a file: for scripts/stripped ------------------------------------------
+
+find_tables = tests/elf/find_tables.c tests/elf/map_elf.c $(discovery) shim/module_image.c shim/arena.c
+
+$(tests)/find_tables: $(find_tables) $(wildcard shim/*.h tests/elf/*.h) | $(tests)
+	$(CC) -g -O2 $(tests_cflags) -D_GNU_SOURCE -fno-strict-aliasing -Ishim -Itests/elf -o $@ $(find_tables)
+
 # ---- fuzzing: `make fuzz` runs each target of tests/fuzz for FUZZ_SECONDS; wants clang and its runtime ----
 
 FUZZ_SECONDS ?= 60
@@ -103,7 +111,7 @@ $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz
 fuzz: $(fuzz_targets)
 	set -e; for target in $^; do $$target -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(tests)/fuzz/; done
 
-$(tests)/c $(tests)/unit $(tests)/fuzz:
+$(tests) $(tests)/c $(tests)/unit $(tests)/fuzz:
 	mkdir -p $@
 
 .PHONY: fuzz test test-programs c-programs unit-tests
