@@ -410,6 +410,8 @@ void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
     key_number(line, "subscribers", module->tables_hooked);
     key_number(line, "unhooked", module->tables_unhooked);
     key_text(line, "evidence", module->evidence);
+    if (module->tables_disputed)
+        key_number(line, "disputed", module->tables_disputed);
     key_number(line, "call_sites", module->call_sites);
     key_name(line, "tracing_core", module->tracing_core);
     key_name(line, "tracing_subscriber", module->tracing_subscriber);

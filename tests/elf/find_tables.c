@@ -78,7 +78,7 @@ static void search(const char *path, const struct mapped_elf *mapped)
         module.path = path;
         atomic_store(&module.loaded, 1);
         table_count = 0;
-        talking = turn > 0;
+        talking = turn == 0;
         start = milliseconds();
         ss_discover(&module);
     }
