@@ -100,6 +100,7 @@ static uint32_t add_seen(struct search *search, struct ss_elf *elf)
                                         .layout = table->layout,
                                         .no_subscriber = table->no_subscriber,
                                         .default_try_close = table->default_try_close,
+                                        .by_code = true,
                                         .evidence = "signature"};
     }
     return disputed;
@@ -112,8 +113,11 @@ static void hook(struct search *search)
         struct ss_table_found *table = &search->tables[i];
         table->module = m;
         ss_hook_table(table);
-        ss_module_has_table(m, table->address + ss_trait_slot(SS_TRAIT_TRY_CLOSE, table->layout) *
-                                                    sizeof(uintptr_t));
+        enum ss_trait_method patched = table->by_code && !table->no_subscriber
+                                           ? SS_TRAIT_REGISTER_CALLSITE
+                                           : SS_TRAIT_TRY_CLOSE;
+        ss_module_has_table(m, table->address +
+                                   ss_trait_slot(patched, table->layout) * sizeof(uintptr_t));
     }
 }
 

@@ -8,6 +8,7 @@
 #include "history.h"
 #include "instances.h"
 #include "options.h"
+#include "proof.h"
 #include "rules.h"
 #include "sites.h"
 #include "span_stack.h"
@@ -29,6 +30,13 @@ static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id
     thread->cached_spans[slot].holding = place ? GET(place->holding) : 0;
 }
 
+/* Why an instance is not judged. */
+static SS_COLD enum ss_unjudged reason_of(const struct ss_instance *instance)
+{
+    return instance->table && !ss_proof_given(instance->table) ? SS_UNJUDGED_TABLE_OFF
+                                                               : SS_UNJUDGED_CONSTANT_ID;
+}
+
 struct ss_subject ss_subject_look_up(struct ss_thread *thread, const struct ss_call *call,
                                      uint64_t id)
 {
@@ -41,7 +49,7 @@ struct ss_subject ss_subject_look_up(struct ss_thread *thread, const struct ss_c
         subject.ignored = subject.forwarded = true;
     } else if (atomic_load_explicit(&instance->constant_id, memory_order_relaxed)) {
         subject.ignored = true;
-        ss_count(&thread->unjudged[SS_UNJUDGED_CONSTANT_ID]);
+        ss_count(&thread->unjudged[reason_of(instance)]);
     } else {
         subject.span = ss_span_find(instance, id);
         if (subject.span.span)
@@ -57,7 +65,8 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
     ss_count(&thread->created);
     if (!owner.instance ||
         atomic_load_explicit(&owner.instance->constant_id, memory_order_relaxed)) {
-        ss_count(&thread->unjudged[owner.instance ? SS_UNJUDGED_CONSTANT_ID : SS_UNJUDGED_MEMORY]);
+        ss_count(
+            &thread->unjudged[owner.instance ? reason_of(owner.instance) : SS_UNJUDGED_MEMORY]);
         return false;
     }
     /* Only what is copied is set: to clear all of it takes longer than the rest. */
@@ -92,9 +101,12 @@ bool ss_event_new(struct ss_thread *thread, const struct ss_call *call, struct s
     }
     if (!span.span) {
         ss_count(&thread->unjudged[SS_UNJUDGED_MEMORY]);
+        ss_proof_excuse(call->table);
         return false;
     }
     cache(thread, span, id);
+    if (SS_UNLIKELY(call->table && call->table->by_code))
+        ss_proof_made(call->table);
     ss_history_note(thread, SS_HISTORY_NEW, span.span, span.serial, call->caller);
     if (SS_UNLIKELY(call->table && call->table->never_closes)) {
         struct ss_span_ref oldest = ss_instance_note_span(owner.instance, span);
@@ -308,8 +320,10 @@ static SS_COLD uint32_t exit_slow(struct ss_thread *thread, const struct ss_call
             thread->tainted = false;
         return mark_exit(thread, call, id, &found);
     }
-    if (!subject.span.span)
+    if (!subject.span.span) {
+        ss_judge_unknown(thread, subject.owner.instance, id);
         return 0;
+    }
     if (thread->tainted)
         ss_count(&thread->unjudged[SS_UNJUDGED_TAINTED]);
     else

@@ -1,8 +1,6 @@
 /* Patching: the slots of a `dyn Subscriber` table get to point to our stubs. One lock around all of
- * it; a table is never unpatched, as threads may be in it.
- *
- * Slot numbers by layout: read in tracing-core's trait of 0.1.12, 0.1.28 and 0.1.30, and seen in
- * binaries. */
+ * it; a table is never unpatched, as threads may be in it. One that was found by its code alone is
+ * patched in two steps (proof.c). */
 #include "hook.h"
 
 #include <stdatomic.h>
@@ -12,54 +10,32 @@
 #include "lock.h"
 #include "maps.h"
 #include "options.h"
+#include "proof.h"
 #include "start.h"
+#include "trait.h"
 
 enum { STUB_SIZE = 16, PAGE = 4096, WORDS_TO_LAST_SLOT = 17 };
 
-static const unsigned char slot_numbers[SS_LAYOUT_COUNT][SS_METHOD_COUNT] = {
-    [SS_LAYOUT_14] = {[SS_METHOD_DROP] = 0,
-                      [SS_METHOD_ENTER] = 10,
-                      [SS_METHOD_EXIT] = 11,
-                      [SS_METHOD_TRY_CLOSE] = 14,
-                      [SS_METHOD_DROP_SPAN] = 13,
-                      [SS_METHOD_NEW_SPAN] = 6,
-                      [SS_METHOD_CLONE_SPAN] = 12,
-                      [SS_METHOD_RECORD] = 7},
-    [SS_LAYOUT_15] = {[SS_METHOD_DROP] = 0,
-                      [SS_METHOD_ENTER] = 11,
-                      [SS_METHOD_EXIT] = 12,
-                      [SS_METHOD_TRY_CLOSE] = 15,
-                      [SS_METHOD_DROP_SPAN] = 14,
-                      [SS_METHOD_NEW_SPAN] = 6,
-                      [SS_METHOD_CLONE_SPAN] = 13,
-                      [SS_METHOD_RECORD] = 7},
-    [SS_LAYOUT_16] = {[SS_METHOD_DROP] = 0,
-                      [SS_METHOD_ENTER] = 12,
-                      [SS_METHOD_EXIT] = 13,
-                      [SS_METHOD_TRY_CLOSE] = 16,
-                      [SS_METHOD_DROP_SPAN] = 15,
-                      [SS_METHOD_NEW_SPAN] = 7,
-                      [SS_METHOD_CLONE_SPAN] = 14,
-                      [SS_METHOD_RECORD] = 8},
-};
-
 extern const char ss_stubs_drop[] SS_HIDDEN, ss_stubs_enter[] SS_HIDDEN, ss_stubs_exit[] SS_HIDDEN,
     ss_stubs_clone_span[] SS_HIDDEN, ss_stubs_try_close[] SS_HIDDEN, ss_stubs_drop_span[] SS_HIDDEN,
-    ss_stubs_record[] SS_HIDDEN, ss_stubs_new_span[] SS_HIDDEN;
+    ss_stubs_record[] SS_HIDDEN, ss_stubs_new_span[] SS_HIDDEN,
+    ss_stubs_register_callsite[] SS_HIDDEN;
 
 /* By method. NoSubscriber's rows: what goes there is lost, what it makes is none. */
 static const struct {
     const char *stubs;
+    enum ss_trait_method method; /* of all but the drop word */
     bool of_no_subscriber;
 } methods[SS_METHOD_COUNT] = {
-    [SS_METHOD_DROP] = {ss_stubs_drop, false},
-    [SS_METHOD_ENTER] = {ss_stubs_enter, false},
-    [SS_METHOD_EXIT] = {ss_stubs_exit, false},
-    [SS_METHOD_CLONE_SPAN] = {ss_stubs_clone_span, false},
-    [SS_METHOD_TRY_CLOSE] = {ss_stubs_try_close, true},
-    [SS_METHOD_DROP_SPAN] = {ss_stubs_drop_span, true},
-    [SS_METHOD_RECORD] = {ss_stubs_record, false},
-    [SS_METHOD_NEW_SPAN] = {ss_stubs_new_span, false},
+    [SS_METHOD_DROP] = {ss_stubs_drop, 0, false},
+    [SS_METHOD_ENTER] = {ss_stubs_enter, SS_TRAIT_ENTER, false},
+    [SS_METHOD_EXIT] = {ss_stubs_exit, SS_TRAIT_EXIT, false},
+    [SS_METHOD_CLONE_SPAN] = {ss_stubs_clone_span, SS_TRAIT_CLONE_SPAN, false},
+    [SS_METHOD_TRY_CLOSE] = {ss_stubs_try_close, SS_TRAIT_TRY_CLOSE, true},
+    [SS_METHOD_DROP_SPAN] = {ss_stubs_drop_span, SS_TRAIT_DROP_SPAN, true},
+    [SS_METHOD_RECORD] = {ss_stubs_record, SS_TRAIT_RECORD, false},
+    [SS_METHOD_NEW_SPAN] = {ss_stubs_new_span, SS_TRAIT_NEW_SPAN, false},
+    [SS_METHOD_REGISTER_CALLSITE] = {ss_stubs_register_callsite, SS_TRAIT_REGISTER_CALLSITE, false},
 };
 
 struct ss_lock ss_hook_lock;
@@ -91,9 +67,10 @@ const struct ss_table *ss_hook_table_at(uintptr_t address)
     return NULL;
 }
 
-static void *_Atomic *slot_of(const struct ss_table_found *found, enum ss_method method)
+static void *_Atomic *slot_of(uintptr_t table, enum ss_layout layout, enum ss_method method)
 {
-    return (void *_Atomic *)(found->address + slot_numbers[found->layout][method] * sizeof(void *));
+    uint32_t slot = method == SS_METHOD_DROP ? 0 : ss_trait_slot(methods[method].method, layout);
+    return (void *_Atomic *)(table + slot * sizeof(void *));
 }
 
 /* The protection of the pages from start to end, if all of them have the same. */
@@ -110,15 +87,36 @@ static bool protection_of(uintptr_t start, uintptr_t end, int *protection)
     return true;
 }
 
-static void store_slots(const struct ss_table_found *found, uint32_t number)
+/* Whether the slot is one that is patched; all: the table is known to be one. */
+static bool is_due(const struct ss_table *table, enum ss_method method, bool all)
+{
+    if (table->no_subscriber)
+        return methods[method].of_no_subscriber;
+    return method == SS_METHOD_REGISTER_CALLSITE ? table->by_code : all;
+}
+
+static void store_slots(const struct ss_table *table, bool all)
+{
+    uint32_t number = (uint32_t)(table - ss_hook_tables);
+    for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
+        if (is_due(table, method, all))
+            atomic_store_explicit(slot_of(table->address, table->layout, method),
+                                  (void *)(methods[method].stubs + number * STUB_SIZE),
+                                  memory_order_release);
+}
+
+/* Takes down what is found; the table's number is in use from then on. */
+static struct ss_table *take(const struct ss_table_found *found, uint32_t number)
 {
     struct ss_table *table = &ss_hook_tables[number];
-    if (number == atomic_load(&count)) {
+    bool is_new = number == atomic_load(&count);
+    if (is_new) {
         *table = (struct ss_table){.module = found->module,
                                    .address = found->address,
                                    .size = ((const uintptr_t *)found->address)[1],
                                    .layout = found->layout,
                                    .no_subscriber = found->no_subscriber,
+                                   .by_code = found->by_code && !found->no_subscriber,
                                    .never_closes = found->default_try_close,
                                    .type = found->type};
         found->module->tables_hooked++;
@@ -128,14 +126,12 @@ static void store_slots(const struct ss_table_found *found, uint32_t number)
             ss_options.severities[rule] = SS_SEVERITY_WARNING;
     }
     for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
-        table->originals[method] = atomic_load(slot_of(found, method));
-    if (number == atomic_load(&count))
+        table->originals[method] = atomic_load(slot_of(found->address, found->layout, method));
+    if (table->by_code)
+        ss_proof_want(table);
+    if (is_new)
         atomic_store_explicit(&count, number + 1, memory_order_release);
-    for (enum ss_method method = 0; method < SS_METHOD_COUNT; method++)
-        if (!found->no_subscriber || methods[method].of_no_subscriber)
-            atomic_store_explicit(slot_of(found, method),
-                                  (void *)(methods[method].stubs + number * STUB_SIZE),
-                                  memory_order_release);
+    return table;
 }
 
 /* The number of a table: a new one, or its own where its module was unloaded and came back to its
@@ -149,39 +145,84 @@ static uint32_t number_for(const struct ss_table_found *found)
     return number;
 }
 
-/* Why a table stays as it is, or NULL once it is patched. */
-static const char *patch(const struct ss_table_found *found)
+/* The pages of a table while they are writable. */
+struct pages {
+    uintptr_t start, size;
+    int protection;
+};
+
+/* Why the table stays as it is, or NULL where its slots may be stored to now. */
+static const char *open_pages(uintptr_t table, struct pages *pages)
 {
+    pages->start = table & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end =
+        (table + WORDS_TO_LAST_SLOT * sizeof(void *) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    pages->size = end - pages->start;
+    if (!protection_of(pages->start, end, &pages->protection))
+        return "the protection of its pages is not the same, or /proc/self/maps does not tell it";
+    if (pages->protection & PROT_EXEC)
+        return "its page is executable";
+    if (!(pages->protection & PROT_WRITE) &&
+        ss_sys_protect(pages->start, pages->size, PROT_READ | PROT_WRITE) != 0)
+        return "its page cannot be made writable";
+    return NULL;
+}
+
+static void close_pages(const struct pages *pages)
+{
+    if (!(pages->protection & PROT_WRITE))
+        (void)ss_sys_protect(pages->start, pages->size, pages->protection);
+}
+
+static bool is_patched(const struct ss_table_found *found)
+{
+    static const enum ss_method either[] = {SS_METHOD_TRY_CLOSE, SS_METHOD_REGISTER_CALLSITE};
+    for (size_t i = 0; i < sizeof either / sizeof *either; i++)
+        if (ss_start_is_own_code(
+                (uintptr_t)atomic_load(slot_of(found->address, found->layout, either[i]))))
+            return true;
+    return false;
+}
+
+/* Why a table stays as it is, or NULL once it is patched. */
+static const char *hook(const struct ss_table_found *found)
+{
+    struct pages pages;
     uint32_t number = number_for(found);
-    if (ss_start_is_own_code((uintptr_t)atomic_load(slot_of(found, SS_METHOD_TRY_CLOSE))))
+    if (is_patched(found))
         return NULL;
     if (number == SS_TABLES_MAX) {
         atomic_fetch_add(&beyond, 1);
         return "there are too many";
     }
-    uintptr_t start = found->address & ~(uintptr_t)(PAGE - 1);
-    uintptr_t end =
-        (found->address + WORDS_TO_LAST_SLOT * sizeof(void *) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    int protection;
-    if (!protection_of(start, end, &protection))
-        return "the protection of its pages is not the same, or /proc/self/maps does not tell it";
-    if (protection & PROT_EXEC)
-        return "its page is executable";
-    bool writable = protection & PROT_WRITE;
-    if (!writable && ss_sys_protect(start, end - start, PROT_READ | PROT_WRITE) != 0)
-        return "its page cannot be made writable";
-
-    store_slots(found, number);
-    if (!writable)
-        (void)ss_sys_protect(start, end - start, protection);
+    const char *why = open_pages(found->address, &pages);
+    if (why)
+        return why;
+    const struct ss_table *table = take(found, number);
+    store_slots(table, ss_proof_given(table));
+    close_pages(&pages);
     return NULL;
+}
+
+bool ss_hook_rest(const struct ss_table *table)
+{
+    struct pages pages;
+    if (!ss_lock(&ss_hook_lock))
+        return false;
+    bool opened = !open_pages(table->address, &pages);
+    if (opened) {
+        store_slots(table, true);
+        close_pages(&pages);
+    }
+    ss_unlock(&ss_hook_lock);
+    return opened;
 }
 
 void ss_hook_table(const struct ss_table_found *found)
 {
     if (!ss_lock(&ss_hook_lock))
         return;
-    const char *why = patch(found);
+    const char *why = hook(found);
     ss_unlock(&ss_hook_lock);
     if (why) {
         found->module->tables_unhooked++;

@@ -10,6 +10,7 @@
 #include "fork.h"
 #include "hook.h"
 #include "lock.h"
+#include "proof.h"
 #include "threads.h"
 
 struct address {
@@ -142,7 +143,7 @@ static struct ss_instance *make(const struct ss_table *table, const uintptr_t wo
     instance->provider = table ? SS_PROVIDER_RUST : SS_PROVIDER_ANNOTATION;
     atomic_store(&instance->forwards, false);
     atomic_store(&instance->keeps, false);
-    atomic_store(&instance->constant_id, false);
+    atomic_store(&instance->constant_id, table && !ss_proof_given(table));
     atomic_store_explicit(&instance->serial, ++last_serial, memory_order_release);
     return instance;
 }
@@ -338,6 +339,17 @@ void ss_instance_distrust(struct ss_instance *instance)
         distrusted[count].table = instance->table;
         atomic_store_explicit(&distrusted_count, count + 1, memory_order_release);
     }
+    ss_unlock(&ss_instances_lock);
+}
+
+void ss_instances_distrust(const struct ss_table *table)
+{
+    if (!ss_lock(&ss_instances_lock))
+        return;
+    struct ss_instance *instance;
+    for (uint32_t i = 0; (instance = ss_instance_at(i)); i++)
+        if (instance->table == table)
+            atomic_store(&instance->constant_id, true);
     ss_unlock(&ss_instances_lock);
 }
 

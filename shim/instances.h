@@ -52,6 +52,10 @@ SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *tab
 /* The instance handed a live id out: it is not judged from now on, and the summary names it. */
 SS_HIDDEN void ss_instance_distrust(struct ss_instance *instance);
 
+/* What the table is called with makes no sense: none of its instances is judged from now on. The
+ * summary names the table's module. */
+SS_HIDDEN void ss_instances_distrust(const struct ss_table *table);
+
 /* The instances that were distrusted, from 0: serial and table (NULL: an annotation's). False
  * beyond the last, or the last that is remembered. Lock-free. */
 SS_HIDDEN bool ss_instance_distrusted(uint32_t index, uint64_t *serial,

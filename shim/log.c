@@ -302,7 +302,8 @@ static void emit_modules(void)
 {
     struct ss_module *module;
     for (uint32_t i = 0; (module = ss_module_at(i)); i++) {
-        uint32_t shape = 1 + module->tables_hooked + module->tables_unhooked;
+        uint32_t shape =
+            1 + module->tables_hooked + module->tables_unhooked + atomic_load(&module->tables_off);
         if (module->logged == shape)
             continue;
         module->logged = shape;

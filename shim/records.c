@@ -409,6 +409,8 @@ void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
     key_number(line, "load_address", module->bias);
     key_number(line, "subscribers", module->tables_hooked);
     key_number(line, "unhooked", module->tables_unhooked);
+    if (atomic_load(&module->tables_off))
+        key_number(line, "off", atomic_load(&module->tables_off));
     key_text(line, "evidence", module->evidence);
     if (module->tables_disputed)
         key_number(line, "disputed", module->tables_disputed);

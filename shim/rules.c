@@ -14,6 +14,7 @@
 #include "internal.h"
 #include "lock.h"
 #include "options.h"
+#include "proof.h"
 #include "prim.h"
 #include "span_stack.h"
 #include "stacks.h"
@@ -61,7 +62,8 @@ static bool is_wanted(enum ss_rule rule, struct ss_span_ref span)
     return ss_options.severities[rule] != SS_SEVERITY_OFF &&
            ss_sys_getpid() == atomic_load(&ss_own_pid) &&
            !atomic_load_explicit(&span.span->reported, memory_order_relaxed) &&
-           !atomic_load_explicit(&span.span->instance->constant_id, memory_order_relaxed);
+           !atomic_load_explicit(&span.span->instance->constant_id, memory_order_relaxed) &&
+           ss_proof_stands(span.span->instance->table);
 }
 
 /* Fills in what is known of a live span, or of none. */
@@ -304,7 +306,7 @@ void ss_judge_suspicion(enum ss_rule rule, const struct ss_open *open, uint64_t 
     uint64_t serial = atomic_load(&open->entry.span_serial);
     if (!span || ss_options.severities[rule] == SS_SEVERITY_OFF || !is_own_process() ||
         atomic_load(&span->reported) || atomic_load(&span->serial) != serial ||
-        atomic_load(&span->instance->constant_id))
+        atomic_load(&span->instance->constant_id) || !ss_proof_stands(span->instance->table))
         return;
     struct ss_violation violation;
     fill(&violation, rule, (struct ss_span_ref){span, serial});
@@ -337,7 +339,7 @@ void ss_judge_leak(const struct ss_open *open)
     }
     /* Newer registries let it close while it is open. */
     struct ss_closed closed;
-    if (!open->entry.instance ||
+    if (!open->entry.instance || !ss_proof_stands(open->entry.instance->table) ||
         !ss_closed_find(open->entry.instance, atomic_load(&open->entry.id), &closed) ||
         closed.span_serial != span.serial || !ss_closed_report(&closed))
         return;
@@ -420,11 +422,18 @@ static void report_closed(struct ss_thread *thread, const struct ss_closed *clos
     ss_closed_name(closed, violation->fingerprint, violation->group);
 }
 
+void ss_judge_unknown(struct ss_thread *thread, const struct ss_instance *instance, uint64_t id)
+{
+    struct ss_closed closed;
+    if (instance && instance->table && !thread->tainted && !ss_closed_find(instance, id, &closed))
+        ss_proof_doubted(instance->table);
+}
+
 void ss_judge_exit_closed(struct ss_thread *thread, const struct ss_call *call,
                           const struct ss_entry *entry)
 {
     struct ss_closed closed;
-    if (thread->tainted || !entry->instance ||
+    if (thread->tainted || !entry->instance || !ss_proof_stands(entry->instance->table) ||
         !ss_closed_find(entry->instance, atomic_load(&entry->id), &closed) ||
         closed.span_serial != atomic_load(&entry->span_serial))
         return;
@@ -445,7 +454,11 @@ void ss_judge_use(struct ss_thread *thread, const struct ss_call *call,
                   const struct ss_site *made)
 {
     struct ss_closed closed;
-    if (thread->tainted || !ss_closed_find(instance, id, &closed) || !is_own_process())
+    if (!ss_closed_find(instance, id, &closed)) {
+        ss_judge_unknown(thread, instance, id);
+        return;
+    }
+    if (thread->tainted || !is_own_process() || !ss_proof_stands(instance->table))
         return;
     if (closed.reported) {
         static const enum ss_consequence_kind kinds[] = {
@@ -531,9 +544,10 @@ void ss_judge_close(struct ss_thread *thread, const struct ss_call *call,
     /* What is cheap comes first, as a breach may be made as often as the code runs. */
     if (!span.span || !is_wanted(rule, span) || !is_current(mark, call->frame))
         return;
-    if (called && (closes_its_own(thread, call, mark, called, id) ||
-                   ss_instance_reaches(called, call->address, mark->instance) ||
-                   ss_instance_reaches(mark->instance, mark->address, called)))
+    if (called &&
+        (!ss_proof_stands(called->table) || closes_its_own(thread, call, mark, called, id) ||
+         ss_instance_reaches(called, call->address, mark->instance) ||
+         ss_instance_reaches(mark->instance, mark->address, called)))
         return;
 
     struct ss_violation violation;

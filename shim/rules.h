@@ -46,6 +46,10 @@ SS_HIDDEN void ss_judge_use(struct ss_thread *thread, const struct ss_call *call
                             struct ss_instance *instance, uint64_t id, enum ss_use use,
                             const struct ss_site *made);
 
+/* An exit, or one of the above, of an id that the instance is not known to have had. */
+SS_HIDDEN void ss_judge_unknown(struct ss_thread *thread, const struct ss_instance *instance,
+                                uint64_t id);
+
 /* A span was made whose parent is the current one, which the thread no longer has open. */
 SS_HIDDEN void ss_judge_ghost(struct ss_thread *thread, const struct ss_call *call,
                               const struct ss_ghost *ghost, const struct ss_site *made);

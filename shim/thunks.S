@@ -5,7 +5,7 @@
  * the frame of its caller may be found by. */
 
 	.set TABLES, 512     /* SS_TABLES_MAX */
-	.set TABLE_SIZE, 104 /* of struct ss_table; thunks.c holds both equal */
+	.set TABLE_SIZE, 112 /* of struct ss_table; thunks.c holds both equal */
 	.hidden ss_hook_tables
 
 	.macro stubs name, argument=rdx, with_rbp=0
@@ -38,5 +38,6 @@ ss_stubs_\name:
 	stubs drop_span
 	stubs record, argument=rcx
 	stubs new_span
+	stubs register_callsite
 
 	.section .note.GNU-stack, "", @progbits

@@ -11,11 +11,12 @@
 #include "history.h"
 #include "hook.h"
 #include "options.h"
+#include "proof.h"
 #include "rules.h"
 #include "sites.h"
 #include "values.h"
 
-_Static_assert(SS_TABLES_MAX == 512 && sizeof(struct ss_table) == 104, "sizes of thunks.S");
+_Static_assert(SS_TABLES_MAX == 512 && sizeof(struct ss_table) == 112, "sizes of thunks.S");
 
 #define CALLER_HERE ((uintptr_t)__builtin_return_address(0))
 #define FRAME_HERE ((uintptr_t)__builtin_dwarf_cfa() - sizeof(void *))
@@ -30,6 +31,7 @@ typedef void drop_fn(void *subscriber);
 typedef void by_reference_fn(void *subscriber, const uint64_t *id);
 typedef uint64_t clone_span_fn(void *subscriber, const uint64_t *id);
 typedef void record_fn(void *subscriber, const uint64_t *id, const void *record);
+typedef uint8_t register_callsite_fn(void *subscriber, uintptr_t metadata);
 typedef uint64_t new_span_fn(void *subscriber, const void *attributes);
 typedef bool try_close_fn(void *subscriber, uint64_t id);
 typedef void drop_span_fn(void *subscriber, uint64_t id);
@@ -44,6 +46,8 @@ SS_HIDDEN void ss_thunk_record(void *subscriber, const uint64_t *id, const void 
 SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, const struct ss_table *table);
 SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, const struct ss_table *table);
 SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, const struct ss_table *table);
+SS_HIDDEN uint8_t ss_thunk_register_callsite(void *subscriber, uintptr_t metadata,
+                                             const struct ss_table *table);
 SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes,
                                      const struct ss_table *table);
 
@@ -561,4 +565,17 @@ uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, const struc
         ss_end(thread);
     }
     return id;
+}
+
+/* What it is called with tells whether the table is one. */
+uint8_t ss_thunk_register_callsite(void *subscriber, uintptr_t metadata,
+                                   const struct ss_table *table)
+{
+    struct ss_thread *thread = ss_proof_given(table) ? NULL : ss_begin();
+    if (thread) {
+        ss_proof_registers(table, metadata);
+        ss_end(thread);
+    }
+    return ((register_callsite_fn *)table->originals[SS_METHOD_REGISTER_CALLSITE])(subscriber,
+                                                                                   metadata);
 }

@@ -52,6 +52,7 @@ struct ss_module {
     uint32_t build_id_length; /* 0: has none */
     /* What discovery found. */
     uint32_t tables_hooked, tables_unhooked;
+    _Atomic uint32_t tables_off; /* of those hooked: what they are called with makes no sense */
     uint32_t tables_disputed; /* seen by symbols or by signature alone, where there are symbols */
     uint32_t call_sites;      /* Metadata found */
     const char *evidence;     /* "symbols", "debug-file", "signature", or NULL: found none */
@@ -73,6 +74,7 @@ enum ss_method {
     SS_METHOD_DROP_SPAN,
     SS_METHOD_RECORD,
     SS_METHOD_NEW_SPAN,
+    SS_METHOD_REGISTER_CALLSITE, /* of tables found by their code: proves them (proof.c) */
     SS_METHOD_COUNT
 };
 
@@ -90,6 +92,7 @@ struct ss_table_found {
     bool default_try_close; /* its try_close is the trait's own, which answers false always */
     const char *type;       /* the drop word's symbol, mangled, in our arena; NULL if unknown */
     const char *evidence;   /* as ss_module.evidence */
+    bool by_code;           /* that is "signature" */
 };
 
 /* ---- call sites ------------------------------------------------------------------------------ */
@@ -140,6 +143,7 @@ struct ss_table {
     uintptr_t size;
     enum ss_layout layout;
     bool no_subscriber;
+    bool by_code;      /* no symbol speaks for it: it has to prove itself (proof.c) */
     bool never_closes; /* try_close is the trait's own: closes of its spans are not heard of */
     const char *type;
     void *originals[SS_METHOD_COUNT];
@@ -150,7 +154,8 @@ struct ss_table {
     X(INSIDE, "inside")           /* arrived while the thread was inside the shim (a signal) */ \
     X(TAINTED, "tainted")         /* on a thread that had lost events before */                 \
     X(MEMORY, "memory")           /* no memory for the thread or the span */                    \
-    X(CONSTANT_ID, "constant-id") /* of an instance that hands out live ids */
+    X(CONSTANT_ID, "constant-id") /* of an instance that hands out live ids */                  \
+    X(TABLE_OFF, "table-off")     /* of a table that was switched off (proof.c) */
 
 enum ss_unjudged {
 #define X(name, text) SS_UNJUDGED_##name,
