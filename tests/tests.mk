@@ -67,6 +67,8 @@ unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
 unit_names = $(unit_modules) shim/names.c
 unit_flags_names = -fsanitize=address
+unit_signature = shim/signature.c shim/instructions.c
+unit_flags_signature = -fsanitize=address,undefined
 unit_parks = shim/parks.c shim/parks.S
 unit_thunks = $(wildcard shim/*.c shim/*.S)
 unit_flags_thunks = -fno-strict-aliasing -ftls-model=initial-exec

@@ -1,0 +1,614 @@
+/* What makes words a subscriber's table where no symbol tells: each rule of signature.c, in images
+ * made for it, and images that lie. The images lie elsewhere than their addresses say. */
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "instructions.h"
+#include "signature.h"
+#include "trait.h"
+
+enum {
+    TEXT = 0x40000000,
+    CONSTANTS = TEXT + 0x10000,
+    TABLES = TEXT + 0x20000,
+    SIZE = 0x30000,
+    FUNCTION = 0x100, /* bytes for each */
+    TYPE_ID = CONSTANTS + 0x40,
+    UNWIND = CONSTANTS + 0x1000,
+    GOT = TABLES + 0x8000,
+    TABLE = TABLES + 0x100,
+};
+
+static struct ss_image image;
+static uint8_t *memory;
+static uint32_t functions;
+
+static void put(uintptr_t address, const void *bytes, size_t size)
+{
+    memcpy(memory + (address - TEXT), bytes, size);
+}
+
+static void put_word(uintptr_t address, uintptr_t word)
+{
+    put(address, &word, sizeof word);
+}
+
+static void put_int(uintptr_t address, uintptr_t value)
+{
+    put(address, &value, sizeof(int32_t));
+}
+
+/* A new function of these bytes. */
+static uintptr_t code(const char *bytes, size_t size)
+{
+    uintptr_t at = TEXT + FUNCTION * ++functions;
+    put(at, bytes, size);
+    return at;
+}
+#define CODE(bytes) code(bytes, sizeof(bytes) - 1)
+
+/* Makes the four bytes that end at `end` in a function the distance from there (and so many bytes
+ * more, an immediate's) to an address. */
+static void aim(uintptr_t function, size_t end, size_t more, uintptr_t address)
+{
+    put_int(function + end - 4, address - (function + end + more));
+}
+
+/* ---- a table ----------------------------------------------------------------------------------- */
+
+/* What the methods of the next table are. */
+static uintptr_t methods[SS_TRAIT_COUNT];
+
+static uintptr_t vector_compare(void)
+{
+    uintptr_t f = CODE("\xF3\x0F\x6F\x06"                 /* movdqu (%rsi), %xmm0 */
+                       "\x66\x0F\x74\x05\0\0\0\0"         /* pcmpeqb constant, %xmm0 */
+                       "\x66\x0F\xD7\xC8\x31\xC0"         /* pmovmskb; xor %eax, %eax */
+                       "\x81\xF9\xFF\xFF\0\0\x0F\x94\xC0" /* cmp; sete %al */
+                       "\x48\x89\xFA\xC3");               /* mov %rdi, %rdx; ret */
+    aim(f, 12, 0, TYPE_ID);
+    return f;
+}
+
+static void begin(void)
+{
+    static const uint8_t type_id[] = {0x6B, 0x91, 0x22, 0xE4, 0x05, 0xB7, 0x5C, 0x81,
+                                      0x3D, 0xF0, 0x17, 0x99, 0xA2, 0x48, 0xCC, 0x1E};
+    memset(memory, 0xCC, SIZE);
+    memset(memory + (TABLES - TEXT), 0, SIZE - (TABLES - TEXT));
+    memset(memory + (UNWIND - TEXT), 0, 0x1000);
+    functions = 0;
+    image =
+        (struct ss_image){.memory = (uintptr_t)memory - TEXT,
+                          .segment_count = 3,
+                          .segments = {{TEXT, CONSTANTS, CONSTANTS, PF_R | PF_X},
+                                       {CONSTANTS, TABLES, TABLES, PF_R},
+                                       {TABLES, TEXT + SIZE + 0x1000, TEXT + SIZE, PF_R | PF_W}},
+                          .relro_start = TABLES,
+                          .relro_end = TEXT + SIZE + 0x800};
+    put(TYPE_ID, type_id, sizeof type_id);
+    /* Says nothing for or against. */
+    uintptr_t plain = CODE("\x55\x48\x89\xE5\xE8\0\0\0\0\x48\x8B\x07\x5D\xC3");
+    for (uint32_t i = 0; i < SS_TRAIT_COUNT; i++)
+        methods[i] = plain;
+    methods[SS_TRAIT_TRY_CLOSE] = CODE("\x53\x48\x89\xFB\xE8\0\0\0\0\x0F\x94\xC0\x5B\xC3");
+    methods[SS_TRAIT_DOWNCAST_RAW] = vector_compare();
+}
+
+/* What adds to the score, each on its own. */
+static void default_drop(void)
+{
+    methods[SS_TRAIT_DROP_SPAN] = CODE("\xC3");
+}
+static void default_register(void)
+{
+    methods[SS_TRAIT_ON_REGISTER_DISPATCH] = CODE("\xC3");
+}
+static void default_enabled(void)
+{
+    methods[SS_TRAIT_EVENT_ENABLED] = CODE("\xB0\x01\xC3");
+}
+static void default_hint(void)
+{
+    methods[SS_TRAIT_MAX_LEVEL_HINT] = CODE("\xB8\x06\0\0\0\xC3");
+}
+static void small_hint(void)
+{
+    methods[SS_TRAIT_MAX_LEVEL_HINT] = CODE("\x6A\x06\x58\xC3");
+}
+static void default_clone(void)
+{
+    methods[SS_TRAIT_CLONE_SPAN] = CODE("\x48\x8B\x06\xC3");
+}
+static void forwarding_clone(void)
+{
+    methods[SS_TRAIT_CLONE_SPAN] = CODE("\x48\x83\xC7\x10\xE9\0\0\0\0");
+}
+static void default_current(void)
+{
+    methods[SS_TRAIT_CURRENT_SPAN] = CODE("\x48\x89\xF8\x48\xC7\x07\x02\0\0\0\xC3");
+}
+static void forwarding_current(void)
+{
+    methods[SS_TRAIT_CURRENT_SPAN] = CODE("\x48\x81\xC6\x10\x02\0\0\xE9\0\0\0\0");
+}
+static void boxed_drop(void)
+{
+    methods[SS_TRAIT_DROP_SPAN] = CODE("\x48\x8B\x47\x08\x48\x8B\x3F\xFF\xA0\x80\0\0\0");
+}
+/* These are two points. */
+static void tail_drop(void)
+{
+    uintptr_t f = methods[SS_TRAIT_DROP_SPAN] = CODE("\xE9\0\0\0\0");
+    aim(f, 5, 0, methods[SS_TRAIT_TRY_CLOSE]);
+}
+static void calling_drop(void)
+{
+    uintptr_t f = methods[SS_TRAIT_DROP_SPAN] = CODE("\x50\xE8\0\0\0\0\x58\xC3");
+    aim(f, 6, 0, methods[SS_TRAIT_TRY_CLOSE]);
+}
+static void got_drop(void)
+{
+    uintptr_t f = methods[SS_TRAIT_DROP_SPAN] = CODE("\xFF\x25\0\0\0\0");
+    aim(f, 6, 0, GOT);
+    put_word(GOT, methods[SS_TRAIT_TRY_CLOSE]);
+}
+/* A Box's, where nothing is inlined: both fetch what is in it, and close through that. */
+static void same_calls(void)
+{
+    uintptr_t inside = CODE("\x48\x8B\x07\xC3"), close = CODE("\x31\xC0\xC3");
+    uintptr_t drop = methods[SS_TRAIT_DROP_SPAN] =
+        CODE("\x50\xE8\0\0\0\0\x48\x89\xC7\xE8\0\0\0\0\x58\xC3");
+    uintptr_t try_close = methods[SS_TRAIT_TRY_CLOSE] =
+        CODE("\x50\xE8\0\0\0\0\x48\x89\xC7\xE8\0\0\0\0\x24\x01\x58\xC3");
+    aim(drop, 6, 0, inside);
+    aim(try_close, 6, 0, inside);
+    aim(drop, 14, 0, close);
+    aim(try_close, 14, 0, close);
+}
+
+/* Puts the table there, behind a header. Returns the address after it. */
+static uintptr_t put_table(uintptr_t at, enum ss_layout layout, uintptr_t drop, uintptr_t size,
+                           uintptr_t align)
+{
+    const uintptr_t header[] = {drop, size, align};
+    put(at, header, sizeof header);
+    for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++)
+        if (ss_trait_slot(method, layout))
+            put_word(at + ss_trait_slot(method, layout) * sizeof(uintptr_t), methods[method]);
+    return at + ss_trait_words(layout) * sizeof(uintptr_t);
+}
+
+static struct ss_signature_found found[8];
+static uint32_t found_count;
+
+static void note(void *context, const struct ss_signature_found *table)
+{
+    CHECK(context == &found_count);
+    if (found_count < sizeof found / sizeof *found)
+        found[found_count] = *table;
+    found_count++;
+}
+
+static uint32_t find(void)
+{
+    found_count = 0;
+    CHECK(ss_signature_find(&image, note, &found_count) == found_count);
+    return found_count;
+}
+
+static bool is_found(enum ss_layout layout)
+{
+    return find() == 1 && found[0].address == TABLE && found[0].layout == layout;
+}
+
+/* Whether a table that is one but for this is found. */
+static bool finds(void (*change)(void))
+{
+    begin();
+    default_drop();
+    default_clone();
+    default_hint();
+    if (change)
+        change();
+    put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+    return is_found(SS_LAYOUT_16);
+}
+
+/* ---- rules ------------------------------------------------------------------------------------- */
+
+static void wants_two_points(void)
+{
+    static void (*const one[])(void) = {
+        default_drop,  default_register, default_enabled,    default_hint, small_hint,
+        default_clone, forwarding_clone, forwarding_current, boxed_drop,   default_current};
+    static void (*const two[])(void) = {tail_drop, calling_drop, got_drop, same_calls};
+    enum { ONES = sizeof one / sizeof *one };
+    for (size_t i = 0; i < ONES; i++) {
+        begin();
+        one[i]();
+        put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+        CHECK(!find());
+        one[i == 0 ? 1 : 0]();
+        put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+        CHECK(is_found(SS_LAYOUT_16) == !(one[i] == boxed_drop));
+    }
+    for (size_t i = 0; i < sizeof two / sizeof *two; i++) {
+        begin();
+        two[i]();
+        put_table(TABLE, SS_LAYOUT_16, methods[0], 0, 1);
+        CHECK(is_found(SS_LAYOUT_16));
+    }
+    begin();
+    put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+    CHECK(!find());
+}
+
+static void wants_a_header(void)
+{
+    static const struct {
+        uintptr_t drop, size, align;
+        bool right;
+    } headers[] = {{0, 24, 8, true},          {TEXT + FUNCTION, 0, 1, true},
+                   {0, 16 << 20, 4096, true}, {0, 24, 0, false},
+                   {0, 24, 24, false},        {0, 20, 8, false},
+                   {0, 32 << 20, 8, false},   {0, 8192, 8192, false},
+                   {TABLE, 24, 8, false},     {1, 24, 8, false}};
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        finds(NULL);
+        put_table(TABLE, SS_LAYOUT_16, headers[i].drop, headers[i].size, headers[i].align);
+        CHECK(is_found(SS_LAYOUT_16) == headers[i].right);
+    }
+}
+
+static void knows_layouts(void)
+{
+    static void (*const points[])(void) = {default_drop, default_clone, default_current};
+    for (enum ss_layout layout = SS_LAYOUT_14; layout <= SS_LAYOUT_16; layout++) {
+        begin();
+        for (size_t i = 0; i < 3; i++) {
+            put_table(TABLE, layout, 0, 24, 8);
+            /* The shorter ones, which look like other traits, want one more. */
+            CHECK(find() == (layout == SS_LAYOUT_16 && i == 2));
+            points[i]();
+        }
+        put_table(TABLE, layout, 0, 24, 8);
+        CHECK(is_found(layout));
+        /* In the shorter tables, a Layer's default methods would be in these places. */
+        methods[SS_TRAIT_TRY_CLOSE] = CODE("\xC3");
+        put_table(TABLE, layout, 0, 24, 8);
+        CHECK(!find());
+    }
+}
+
+static void finds_neighbours(void)
+{
+    finds(NULL);
+    uintptr_t at = TABLE;
+    for (int i = 0; i < 5; i++)
+        at = put_table(at, i % 2 ? SS_LAYOUT_16 : SS_LAYOUT_14, methods[0], 24, 8);
+    default_current();
+    at = TABLE;
+    for (int i = 0; i < 5; i++)
+        at = put_table(at, i % 2 ? SS_LAYOUT_16 : SS_LAYOUT_14, methods[0], 24, 8);
+    CHECK(find() == 5);
+    for (int i = 1; i < 5; i++)
+        CHECK(found[i].address > found[i - 1].address);
+    /* Further functions behind the last. */
+    put_word(at, methods[0]);
+    for (uintptr_t more = 0; more < 40; more++)
+        put_word(at + more * sizeof at, methods[0]);
+    CHECK(find() == 5);
+}
+
+static void no_random_constant(void)
+{
+    put_word(TYPE_ID + 8, 0x7FFF);
+}
+static void zeros_in_constant(void)
+{
+    put(TYPE_ID + 1, "\0\0\0\0\0\0", 6);
+}
+static void beyond_return(void)
+{
+    put(methods[SS_TRAIT_DOWNCAST_RAW], "\xC3\x90\x90\x90", 4);
+}
+static void two_immediates(void)
+{
+    methods[SS_TRAIT_DOWNCAST_RAW] = CODE("\x48\xB8\x6B\x91\x22\xE4\x05\xB7\x5C\x81" /* movabs */
+                                          "\x48\x33\x06" /* xor (%rsi) */
+                                          "\x48\xB9\x3D\xF0\x17\x99\xA2\x48\xCC\x1E"
+                                          "\x48\x33\x4E\x08" /* xor 8(%rsi) */
+                                          "\x48\x09\xC1\x0F\x94\xC0\xC3");
+}
+static void immediates_without_reads(void)
+{
+    two_immediates();
+    put(methods[SS_TRAIT_DOWNCAST_RAW] + 25, "\x0C", 1); /* another offset */
+    put(methods[SS_TRAIT_DOWNCAST_RAW] + 26, "\x10", 1);
+}
+static void compared_with_rsi(void)
+{
+    methods[SS_TRAIT_DOWNCAST_RAW] =
+        CODE("\x48\xB8\x6B\x91\x22\xE4\x05\xB7\x5C\x81\x48\x39\xC6\x0F\x94\xC0\x48\x89\xFA\xC3");
+}
+static void vex(void)
+{
+    uintptr_t f = methods[SS_TRAIT_DOWNCAST_RAW] = CODE(
+        "\xC5\xFA\x6F\x06\xC5\xF9\x74\x05\0\0\0\0\xC5\xF9\xD7\xC8\x0F\x94\xC0\x48\x89\xFA\xC3");
+    aim(f, 12, 0, TYPE_ID);
+}
+/* Nothing inlined: TypeId::of, then its comparison. */
+static void by_calls(void)
+{
+    uintptr_t of = CODE("\x48\x89\xF8\x48\x8B\x0D\0\0\0\0\x48\x89\x0F"
+                        "\x48\x8B\x0D\0\0\0\0\x48\x89\x4F\x08\xC3");
+    aim(of, 10, 0, TYPE_ID);
+    aim(of, 20, 0, TYPE_ID + 8);
+    uintptr_t compare = CODE("\x0F\x10\x07\x0F\x94\xC0\xC3");
+    uintptr_t f = methods[SS_TRAIT_DOWNCAST_RAW] =
+        CODE("\x48\x83\xEC\x38\x48\x8D\x7C\x24\x28\xFF\x15\0\0\0\0" /* call *of */
+             "\x48\x8B\x7C\x24\x10\x48\x8D\x74\x24\x28\xE8\0\0\0\0" /* call compare */
+             "\xA8\x01\x75\x0B\x48\xC7\x44\x24\x18\x01\0\0\0\x48\x8B\x54\x24\x20\xC3");
+    aim(f, 15, 0, GOT);
+    put_word(GOT, of);
+    aim(f, 30, 0, compare);
+}
+static void by_other_calls(void)
+{
+    by_calls();
+    put_word(GOT, methods[0]);
+}
+static void nothing_tested(void)
+{
+    by_calls();
+    put(methods[SS_TRAIT_DOWNCAST_RAW] + 30, "\x90\x90", 2);
+}
+static void marked(void)
+{
+    for (uint32_t i = 0; i < SS_TRAIT_COUNT; i++) {
+        uint8_t bytes[FUNCTION];
+        memcpy(bytes, memory + (methods[i] - TEXT), sizeof bytes);
+        uintptr_t f = CODE("\xF3\x0F\x1E\xFA");
+        put(f + 4, bytes, 64);
+        methods[i] = f;
+    }
+    aim(methods[SS_TRAIT_DOWNCAST_RAW], 16, 0, TYPE_ID);
+}
+static void no_instruction(void)
+{
+    put(methods[SS_TRAIT_DOWNCAST_RAW], "\x06", 1);
+}
+
+static void wants_a_comparison(void)
+{
+    static const struct {
+        void (*change)(void);
+        bool right;
+    } rows[] = {{NULL, true},
+                {no_random_constant, false},
+                {zeros_in_constant, false},
+                {beyond_return, false},
+                {two_immediates, true},
+                {immediates_without_reads, false},
+                {compared_with_rsi, true},
+                {vex, true},
+                {by_calls, true},
+                {by_other_calls, false},
+                {nothing_tested, false},
+                {marked, true},
+                {no_instruction, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (finds(rows[i].change) != rows[i].right) {
+            fprintf(stderr, "comparison %zu\n", i);
+            failures++;
+        }
+}
+
+/* ---- with unwind tables ------------------------------------------------------------------------ */
+
+/* A header with one row, for downcast_raw, and its FDE. */
+static void put_unwind(uint32_t size)
+{
+    uintptr_t f = methods[SS_TRAIT_DOWNCAST_RAW], fde = UNWIND + 0x40;
+    image.eh_frame_hdr = UNWIND;
+    image.eh_frame_hdr_end = UNWIND + 0x20;
+    put(UNWIND, "\x01\x1B\x03\x3B", 4);
+    put_int(UNWIND + 8, 1);
+    put_int(UNWIND + 12, f - UNWIND);
+    put_int(UNWIND + 16, fde - UNWIND);
+    put_int(fde + 8, f - (fde + 8));
+    put_int(fde + 12, size);
+}
+
+static void uses_unwind_tables(void)
+{
+    /* Goes on behind a return, as far as the function does. */
+    finds(NULL);
+    uintptr_t f = methods[SS_TRAIT_DOWNCAST_RAW];
+    uint8_t whole[FUNCTION];
+    memcpy(whole, memory + (f - TEXT), sizeof whole);
+    put(f, "\x74\x01\xC3", 3);
+    put(f + 3, whole, 64);
+    aim(f, 15, 0, TYPE_ID);
+    CHECK(!find());
+    put_unwind(0x30);
+    CHECK(is_found(SS_LAYOUT_16));
+    put_unwind(12);
+    CHECK(!find());
+    /* One that never returns Some: as anyhow's object_downcast, which gives a pointer or null. */
+    finds(NULL);
+    put_unwind(0x22);
+    CHECK(is_found(SS_LAYOUT_16));
+    put(methods[SS_TRAIT_DOWNCAST_RAW] + 27, "\x48\x89\xF8", 3);
+    CHECK(!find());
+    /* What does not fit is as if it were not there. */
+    put_int(UNWIND + 0x40 + 8, 0);
+    CHECK(is_found(SS_LAYOUT_16));
+    put_unwind(0x22);
+    put_int(UNWIND + 8, 1000);
+    CHECK(is_found(SS_LAYOUT_16));
+}
+
+/* ---- what is told of a table ------------------------------------------------------------------- */
+
+static void tells_no_subscriber(void)
+{
+    finds(NULL);
+    CHECK(!found[0].no_subscriber && !found[0].default_try_close);
+    methods[SS_TRAIT_NEW_SPAN] = CODE("\xB8\xAD\xDE\0\0\xC3");
+    put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+    CHECK(find() == 1 && !found[0].no_subscriber);
+    put_table(TABLE, SS_LAYOUT_16, 0, 0, 1);
+    CHECK(find() == 1 && found[0].no_subscriber);
+}
+
+static void tells_what_never_closes(void)
+{
+    static const struct {
+        const char *code;
+        size_t size;
+        bool never;
+    } rows[] = {
+        {"\x31\xC0\xC3", 3, true},
+        {"\x50\xE8\0\0\0\0\x31\xC0\x24\x01\x59\xC3", 12, true},
+        {"\xF3\x0F\x1E\xFA\x31\xC0\xC3", 7, true},
+        {"\xB0\x01\xC3", 3, false},
+        {"\x31\xC0\x74\x02\xB0\x01\xC3", 7, false},
+        {"\x31\xC0\x0F\x94\xC0\xC3", 6, false},
+        {"\x31\xC0\xE9\0\0\0\0", 7, false},
+        {"\x31\xC0\xE8\0\0\0\0\xC3", 8, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        finds(NULL);
+        methods[SS_TRAIT_TRY_CLOSE] = code(rows[i].code, rows[i].size);
+        put_table(TABLE, SS_LAYOUT_16, 0, 24, 8);
+        CHECK(find() == 1 && found[0].default_try_close == rows[i].never);
+    }
+}
+
+/* ---- where it looks ---------------------------------------------------------------------------- */
+
+static void looks_where_tables_are(void)
+{
+    finds(NULL);
+    put_table(CONSTANTS + 0x8000, SS_LAYOUT_16, 0, 24, 8);
+    CHECK(find() == 1); /* constants need no relocation, and so are none of a module that moves */
+    image.position_dependent = true;
+    CHECK(find() == 2);
+    image.position_dependent = false;
+    image.relro_start = image.relro_end = 0;
+    CHECK(find() == 2);
+    image.relro_start = TABLE + 8;
+    image.relro_end = TABLES + 0x8000;
+    CHECK(is_found(SS_LAYOUT_16)); /* its drop word is outside, but there */
+    image.relro_start = TABLE + 0x40;
+    CHECK(!find());
+    image.relro_start = TABLES;
+    image.segments[0].flags = PF_X; /* code that cannot be read */
+    CHECK(!find());
+    image.segments[0].flags = PF_R;
+    CHECK(!find());
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* AddressSanitizer watches over the memory, which ends with the image. */
+static void survives_lies(void)
+{
+    uint32_t random = 2463534242, survivors = 0;
+    for (int round = 0; round < 20000; round++) {
+        finds(round % 2 ? NULL : by_calls);
+        put_unwind(0x40);
+        for (uint32_t n = next_random(&random) % 4; n > 0; n--) {
+            static const uintptr_t wheres[] = {UNWIND, UNWIND + 0x40, TABLE, TEXT + FUNCTION};
+            uintptr_t where = wheres[next_random(&random) % 4] + next_random(&random) % 0x100;
+            uint32_t what = next_random(&random) % 2 ? next_random(&random) : 0;
+            put(where, &what, next_random(&random) % 4 + 1);
+        }
+        for (uint32_t n = next_random(&random) % 3; n > 0; n--) {
+            uintptr_t *fields[] = {&image.relro_start,          &image.relro_end,
+                                   &image.eh_frame_hdr,         &image.eh_frame_hdr_end,
+                                   &image.segments[0].start,    &image.segments[1].file_end,
+                                   &image.segments[2].file_end, &image.segments[2].start};
+            uintptr_t *field = fields[next_random(&random) % 8];
+            uintptr_t value = TEXT + next_random(&random) % SIZE;
+            /* The segments are what is there. */
+            *field = field >= &image.segments[0].start || next_random(&random) % 2
+                         ? value
+                         : next_random(&random) - (uintptr_t)16;
+        }
+        survivors += find() > 0;
+    }
+    printf("20000 images, %u of them with a table\n", survivors);
+    CHECK(survivors > 1000 && survivors < 19000);
+}
+
+/* ---- instructions ------------------------------------------------------------------------------ */
+
+static void reads_instructions(void)
+{
+    static const struct {
+        const char *bytes;
+        uint8_t size;
+        uint8_t rm;
+        int64_t value; /* immediate, or displacement where there is none */
+    } rows[] = {
+        {"\xC3", 1, SS_RM_NONE, 0},
+        {"\x48\x89\xF8", 3, SS_RAX, 0},
+        {"\x4C\x8B\x4E\xF8", 4, SS_RSI, -8},
+        {"\x48\xB8\1\2\3\4\5\6\7\x88", 10, SS_RM_NONE, (int64_t)0x8807060504030201},
+        {"\x66\xB8\x34\x12", 4, SS_RM_NONE, 0x1234},
+        {"\xF6\x05\1\0\0\0\x80", 7, SS_RM_RIP, -128},
+        {"\xF7\xD8", 2, SS_RAX, 0},
+        {"\x41\xFF\x54\x24\x18", 5, 12, 0x18},
+        {"\x80\x3C\x25\0\0\0\0\x07", 8, SS_RM_NONE, 7},
+        {"\x0F\x84\xFC\xFF\xFF\xFF", 6, SS_RM_NONE, -4},
+        {"\x66\x0F\x3A\x0F\xC1\x08", 6, SS_RCX, 8},
+        {"\xC4\xE2\x71\x29\x05\0\1\0\0", 9, SS_RM_RIP, 0x100},
+        {"\x62\xF1\xFE\x08\x6F\x06", 6, SS_RSI, 0},
+        {"\x2E\x66\x0F\x1F\x84\0\0\0\0\0", 10, SS_RAX, 0},
+        {"\xF0\x48\x0F\xC1\x48\x18", 6, SS_RAX, 0x18},
+    };
+    struct ss_instruction in;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const uint8_t *bytes = (const uint8_t *)rows[i].bytes;
+        CHECK(ss_instruction_read(bytes, 15, &in) && in.length == rows[i].size &&
+              in.rm == rows[i].rm &&
+              (in.immediate_size ? in.immediate : in.displacement) == rows[i].value);
+        for (uint8_t size = 0; size < rows[i].size; size++)
+            CHECK(!ss_instruction_read(bytes, size, &in));
+    }
+    static const char *const none[] = {"\x06", "\x0F\x04", "\xEA", "\x66\x66", "\x0F\x0F\xC0\x9A"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        CHECK(!ss_instruction_read((const uint8_t *)none[i], strlen(none[i]), &in));
+}
+
+int main(void)
+{
+    memory = malloc(SIZE);
+    reads_instructions();
+    wants_two_points();
+    wants_a_header();
+    knows_layouts();
+    finds_neighbours();
+    wants_a_comparison();
+    uses_unwind_tables();
+    tells_no_subscriber();
+    tells_what_never_closes();
+    looks_where_tables_are();
+    survives_lies();
+    free(memory);
+    if (failures)
+        fprintf(stderr, "%d failures\n", failures);
+    return failures != 0;
+}
