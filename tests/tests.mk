@@ -12,7 +12,7 @@ test-programs: c-programs unit-tests $(tests)/find_tables
 
 c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
 	$(wildcard tests/programs/c/*.c)))
-c_variants = $(tests)/c/fork_handlers $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
+c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
 	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
@@ -39,6 +39,10 @@ layout_constant = -fno-pie -no-pie
 layout_executable = -fno-pie -no-pie -Wl,-z,noseparate-code
 $(tests)/c/page_layouts_%: tests/programs/c/page_layouts.c | $(tests)/c
 	$(CC) -g -O1 $(tests_cflags) $(layout_$*) -o $@ $< -pthread
+
+# The names of its functions say nothing; without its symbols not even that.
+$(tests)/c/code_table_stripped: tests/programs/c/code_table.c | $(tests)/c
+	$(CC) -O1 $(tests_cflags) -s -o $@ $< -pthread
 
 # Where there is no musl, these programs are not built and their tests are skipped.
 $(tests)/c/%_musl: tests/programs/c/%.c | $(tests)/c

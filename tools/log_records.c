@@ -232,6 +232,8 @@ static void read_module(struct ss_reader *reader, struct ss_run *run, const json
         binary->subscribers = subscribers;
     if (unhooked > binary->unhooked)
         binary->unhooked = unhooked;
+    if (ss_count_of(record, "off") > binary->off)
+        binary->off = ss_count_of(record, "off");
     run->process->hooked += subscribers;
     const char *evidence = ss_text_of(record, "evidence");
     const char *core = ss_text_of(record, "tracing_core");

@@ -306,6 +306,7 @@ static json_t *seen_value(const struct ss_report *report)
         set(item, "build_id", text_value(binary->build_id));
         set(item, "subscribers", json_integer((json_int_t)binary->subscribers));
         set(item, "unhooked", json_integer((json_int_t)binary->unhooked));
+        set(item, "off", json_integer((json_int_t)binary->off));
         set(item, "evidence", text_value(binary->evidence));
         set(item, "tracing_core", text_value(binary->tracing_core));
         set(item, "tracing_subscriber", text_value(binary->tracing_subscriber));

@@ -44,6 +44,10 @@ static void print_hooked(FILE *out, const struct ss_report *report)
         if (binary->unhooked)
             fprintf(out, "; %s could NOT be hooked (strayspan run --options verbosity=2 says why)",
                     ss_count_text(binary->unhooked, "table"));
+        if (binary->off)
+            fprintf(out,
+                    "; %s switched off: found by code alone, and called with what makes no sense",
+                    ss_count_text(binary->off, "table"));
         putc('\n', out);
     }
 }

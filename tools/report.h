@@ -43,9 +43,9 @@ struct ss_symbols; /* symbolize.c */
 struct ss_binary {
     struct ss_binary *next;
     const char *path;
-    const char *build_id; /* hex; NULL: none */
-    bool program;         /* it was the executable of a process */
-    uint64_t subscribers, unhooked;
+    const char *build_id;                /* hex; NULL: none */
+    bool program;                        /* it was the executable of a process */
+    uint64_t subscribers, unhooked, off; /* off: of those hooked, switched off at run time */
     const char *evidence;
     const char *tracing_core, *tracing_subscriber;
     struct ss_symbols *symbols;
