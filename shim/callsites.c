@@ -1,487 +1,56 @@
-/* The call sites of each module: its `Metadata`, found by the cycle Metadata -> callsite ->
- * Metadata, and what they say.
+/* The call sites of each loaded module, as metadata.c finds and reads them: which address is one,
+ * which is meant by Attributes, which were seen.
  *
  * ss_callsites_find is called by modules.c (start, and from inside the loader) under no lock, by
  * one thread for a module; it publishes the set with one store. The other functions are lock-free
  * and may be called in any context. Memory is read only inside the segments of known modules and,
  * for Attributes, on the calling thread's stack. */
 #include <asm/signal.h>
-#include <elf.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "internal.h"
+#include "metadata.h"
 #include "prim.h"
 
 enum {
-    METADATA_WORDS = 15,
-    CALLSITE_WORDS = 4,  /* at most: interest, registration, the Metadata, the next one */
-    UNREGISTERED = 0xFF, /* the word of interest (unknown) and registration (none) */
     REGISTERED = 2,
     INTEREST_NEVER = 0,
-    KIND_EVENT = 1, /* bits since tracing-core 0.1.26 */
-    KIND_SPAN = 2,
-    KIND_MAX = 7,
-    VALID_PERCENT = 95,
     PAGE = 4096,
 };
 
-/* The place of each part of a Metadata, in words. Texts and names are {pointer, length}. */
-struct order {
-    uint8_t level, line, name, target, names, callsite, module_path, file, kind;
-};
-
-static const struct order order_a = {4, 13, 0, 2, 9, 11, 5, 7, 14};
-static const struct order order_b = {0, 1, 2, 4, 6, 8, 10, 12, 14};
-
-/* The Metadata of one module. */
-struct callsites {
-    struct order order;
-    bool kinds_tell;  /* whether events can be told from spans */
-    uint8_t interest; /* place of the interest byte in a callsite, the registration byte follows */
-    bool interest_known;
-    uint32_t count;
-    uint32_t at[]; /* offsets from the module's start, ascending */
-};
-
-static const struct callsites *callsites_of(const struct ss_module *m)
+static const struct ss_metadata_set *callsites_of(const struct ss_module *m)
 {
-    return __atomic_load_n((struct callsites *const *)&m->callsites, __ATOMIC_ACQUIRE);
+    return __atomic_load_n((struct ss_metadata_set *const *)&m->callsites, __ATOMIC_ACQUIRE);
 }
 
-/* ---- what may be read, and what it may be ---------------------------------------------------- */
-
-static bool readable(const struct ss_module *m, uintptr_t address, size_t size)
+static bool readable_elsewhere(uintptr_t address, size_t size)
 {
-    if (ss_module_readable(m, address, size))
-        return true;
     const struct ss_module *other = ss_module_of(address);
     return other && ss_module_readable(other, address, size);
 }
 
-static bool is_utf8(const uint8_t *text, size_t length)
-{
-    size_t i = 0;
-    while (i < length) {
-        uint32_t c = text[i++], more;
-        uint32_t lowest; /* what needs so many bytes */
-        if (c < 0x80)
-            continue;
-        if (c >= 0xC2 && c < 0xE0) {
-            more = 1, lowest = 0x80, c &= 0x1F;
-        } else if ((c & 0xF0) == 0xE0) {
-            more = 2, lowest = 0x800, c &= 0x0F;
-        } else if (c >= 0xF0 && c < 0xF5) {
-            more = 3, lowest = 0x10000, c &= 0x07;
-        } else {
-            return false;
-        }
-        if (more > length - i)
-            return false;
-        for (; more > 0; more--, i++) {
-            if ((text[i] & 0xC0) != 0x80)
-                return false;
-            c = c << 6 | (text[i] & 0x3F);
-        }
-        if (c < lowest || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
-            return false;
-    }
-    return true;
-}
-
-/* An empty string's pointer dangles, but is not null. */
-static bool is_text(const struct ss_module *m, const uintptr_t *pair)
-{
-    return pair[0] && pair[1] <= SS_STRING_MAX &&
-           (pair[1] == 0 ||
-            (readable(m, pair[0], pair[1]) && is_utf8((const uint8_t *)pair[0], pair[1])));
-}
-
-static bool is_optional_text(const struct ss_module *m, const uintptr_t *pair)
-{
-    return !pair[0] || is_text(m, pair);
-}
-
-static bool is_names(const struct ss_module *m, const uintptr_t *pair)
-{
-    if (!pair[0] || pair[0] % sizeof(uintptr_t) || pair[1] > SS_FIELDS_MAX)
-        return false;
-    if (pair[1] && !readable(m, pair[0], pair[1] * 2 * sizeof(uintptr_t)))
-        return false;
-    const uintptr_t *names = (const uintptr_t *)pair[0];
-    for (uintptr_t i = 0; i < pair[1]; i++)
-        if (!is_text(m, names + 2 * i))
-            return false;
-    return true;
-}
-
-static bool is_line(uintptr_t word)
-{
-    return (uint32_t)word <= 1; /* None, whose high half is not set, or Some */
-}
-
-static bool is_metadata(const struct ss_module *m, const uintptr_t *word, const struct order *order)
-{
-    return word[order->level] < SS_LEVEL_COUNT && is_line(word[order->line]) &&
-           (uint8_t)word[order->kind] <= KIND_MAX && is_text(m, word + order->name) &&
-           is_text(m, word + order->target) && is_names(m, word + order->names) &&
-           is_optional_text(m, word + order->module_path) &&
-           is_optional_text(m, word + order->file);
-}
-
-/* ---- finding the cycles ---------------------------------------------------------------------- */
-
-/* Whether the words at `pair` may be a `&dyn Callsite` whose object contains `place`. */
-static bool leads_to(const struct ss_module *m, const uintptr_t *pair, uintptr_t place)
-{
-    uintptr_t callsite = pair[0], table = pair[1];
-    if (callsite > place || place - callsite >= CALLSITE_WORDS * sizeof(uintptr_t) ||
-        callsite % sizeof(uintptr_t) || table % sizeof(uintptr_t) ||
-        !readable(m, table, 3 * sizeof(uintptr_t)))
-        return false;
-    const uintptr_t *header = (const uintptr_t *)table; /* drop, size, align */
-    return header[1] > place - callsite && header[1] <= 2 * CALLSITE_WORDS * sizeof(uintptr_t) &&
-           header[2] == sizeof(uintptr_t);
-}
-
-/* One pass over the writable memory of m, for words that point to a Metadata which points back: its
- * word `at` does. Adds them to `found` where that is given; returns how many there were. */
-struct pass {
-    const struct ss_module *m;
-    uint32_t back[METADATA_WORDS - 1]; /* how many point back in each word */
-    uint32_t at;                       /* the word that counts; METADATA_WORDS: any */
-    uint32_t *found;
-    uint32_t count, room;
-};
-
-static void look_at(struct pass *pass, uintptr_t place)
-{
-    const struct ss_module *m = pass->m;
-    uintptr_t metadata = *(const uintptr_t *)place;
-    if (SS_LIKELY(metadata - m->start >= m->end - m->start) || metadata % sizeof(uintptr_t) ||
-        !ss_module_readable(m, metadata, METADATA_WORDS * sizeof(uintptr_t)))
-        return;
-    const uintptr_t *word = (const uintptr_t *)metadata;
-    for (uint32_t i = 0; i < METADATA_WORDS - 1; i++) {
-        if ((pass->at != METADATA_WORDS && pass->at != i) || !leads_to(m, word + i, place))
-            continue;
-        pass->back[i]++;
-        if (pass->found && pass->count < pass->room)
-            pass->found[pass->count++] = (uint32_t)(metadata - m->start);
-    }
-}
-
-static void run_pass(struct pass *pass)
-{
-    const struct ss_module *m = pass->m;
-    for (uint32_t i = 0; i < m->segment_count; i++) {
-        const struct ss_segment *segment = &m->segments[i];
-        if ((segment->flags & (PF_R | PF_W)) != (PF_R | PF_W))
-            continue;
-        uintptr_t place = (segment->start + sizeof place - 1) & ~(sizeof place - 1);
-        while (place + sizeof place <= segment->file_end) {
-            if (place >= m->relro_start && place < m->relro_end) {
-                place = (m->relro_end + sizeof place - 1) & ~(sizeof place - 1);
-                continue;
-            }
-            look_at(pass, place);
-            place += sizeof place;
-        }
-    }
-}
-
-/* Sorts in place (by heap: no recursion, no memory) and removes repetitions. Returns what is left.
- */
-static uint32_t sort(uint32_t *values, uint32_t count)
-{
-    for (uint32_t start = count / 2, end = count; end > 1;) {
-        uint32_t value;
-        if (start > 0) {
-            value = values[--start];
-        } else {
-            value = values[--end];
-            values[end] = values[0];
-        }
-        uint32_t hole = start;
-        for (uint32_t child; (child = 2 * hole + 1) < end; hole = child) {
-            if (child + 1 < end && values[child + 1] > values[child])
-                child++;
-            if (values[child] <= value)
-                break;
-            values[hole] = values[child];
-        }
-        values[hole] = value;
-    }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (kept == 0 || values[kept - 1] != values[i])
-            values[kept++] = values[i];
-    return kept;
-}
-
-static struct callsites *find_cycles(const struct ss_module *m, uint32_t *callsite_word)
-{
-    struct pass pass = {.m = m, .at = METADATA_WORDS};
-    if (m->end - m->start > UINT32_MAX)
-        return NULL;
-    run_pass(&pass);
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < METADATA_WORDS - 1; i++)
-        if (pass.back[i] > pass.back[best])
-            best = i;
-    uint32_t room = pass.back[best];
-    struct callsites *set = room ? ss_alloc(sizeof *set + room * sizeof set->at[0]) : NULL;
-    if (!set)
-        return NULL;
-    pass = (struct pass){.m = m, .at = best, .found = set->at, .room = room};
-    run_pass(&pass);
-    set->count = sort(set->at, pass.count);
-    *callsite_word = best;
-    return set;
-}
-
-/* ---- the order of words ---------------------------------------------------------------------- */
-
-static const uintptr_t *metadata_at(const struct ss_module *m, const struct callsites *set,
-                                    uint32_t i)
-{
-    return (const uintptr_t *)(m->start + set->at[i]);
-}
-
-static bool is_most(uint32_t part, uint32_t whole)
-{
-    return (uint64_t)part * 100 >= (uint64_t)whole * VALID_PERCENT;
-}
-
-/* Whether this order fits: then the set keeps those that it fits. */
-static bool take_order(const struct ss_module *m, struct callsites *set, const struct order *order)
-{
-    uint32_t valid = 0;
-    for (uint32_t i = 0; i < set->count; i++)
-        valid += is_metadata(m, metadata_at(m, set, i), order);
-    if (!is_most(valid, set->count))
-        return false;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < set->count; i++)
-        if (is_metadata(m, metadata_at(m, set, i), order))
-            set->at[kept++] = set->at[i];
-    set->count = kept;
-    set->order = *order;
-    return true;
-}
-
-/* What the words from `at` on are in most Metadata of the set. */
-enum pair { PAIR_NONE, PAIR_TEXT, PAIR_FILE, PAIR_NAMES };
-
-static bool ends_in_rs(const uintptr_t *pair)
-{
-    return pair[1] > 3 && memcmp((const char *)pair[0] + pair[1] - 3, ".rs", 3) == 0;
-}
-
-static enum pair pair_at(const struct ss_module *m, const struct callsites *set, uint32_t at)
-{
-    uint32_t texts = 0, files = 0, missing = 0, names = 0, empty = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        const uintptr_t *pair = metadata_at(m, set, i) + at;
-        bool text = is_text(m, pair);
-        texts += text;
-        missing += !pair[0];
-        files += text && ends_in_rs(pair);
-        names += is_names(m, pair);
-        empty += pair[0] && pair[0] < PAGE && pair[1] == 0;
-    }
-    /* Lists of names are the only pairs that read as such; empty ones read as anything. */
-    if (names > empty && is_most(names, set->count))
-        return PAIR_NAMES;
-    if (missing == set->count || !is_most(texts + missing, set->count) || texts == 0)
-        return PAIR_NONE;
-    return is_most(files + missing, set->count) ? PAIR_FILE : PAIR_TEXT;
-}
-
-/* How often two pairs say the same. */
-static uint32_t agreements(const struct ss_module *m, const struct callsites *set, uint32_t a,
-                           uint32_t b)
-{
-    uint32_t same = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        const uintptr_t *word = metadata_at(m, set, i);
-        same += word[a + 1] == word[b + 1] &&
-                (word[a] == word[b] ||
-                 (is_text(m, word + a) && is_text(m, word + b) &&
-                  memcmp((const void *)word[a], (const void *)word[b], word[a + 1]) == 0));
-    }
-    return same;
-}
-
-static bool is_ever_missing(const struct ss_module *m, const struct callsites *set, uint32_t at)
-{
-    for (uint32_t i = 0; i < set->count; i++)
-        if (!metadata_at(m, set, i)[at])
-            return true;
-    return false;
-}
-
-/* Of three pairs of text the two that agree most are target and module_path; the third is the name.
- * Only module_path can be missing; without that to tell, target comes first as in every build seen.
- */
-static bool tell_texts(const struct ss_module *m, const struct callsites *set,
-                       const uint8_t texts[3], struct order *order)
-{
-    uint32_t best = 0, best_same = 0;
-    for (uint32_t odd = 0; odd < 3; odd++) {
-        uint32_t same = agreements(m, set, texts[odd == 0 ? 1 : 0], texts[odd == 2 ? 1 : 2]);
-        if (same > best_same) {
-            best = odd;
-            best_same = same;
-        }
-    }
-    order->name = texts[best];
-    order->target = texts[best == 0 ? 1 : 0];
-    order->module_path = texts[best == 2 ? 1 : 2];
-    if (is_ever_missing(m, set, order->target)) {
-        uint8_t missing = order->target;
-        order->target = order->module_path;
-        order->module_path = missing;
-    }
-    return best_same > 0;
-}
-
-/* Of the three words left one is the line, which is large; the other two are level and kind: the
- * kind of a span or event is 0, 1 or 2, so a word that is 3 or 4 somewhere is the level. */
-static bool tell_words(const struct ss_module *m, const struct callsites *set,
-                       const uint8_t words[3], struct order *order)
-{
-    uint32_t lines = 0, levels = 0;
-    for (uint32_t w = 0; w < 3; w++) {
-        bool line = true, some = false, level = true, high = false;
-        for (uint32_t i = 0; i < set->count; i++) {
-            uintptr_t word = metadata_at(m, set, i)[words[w]];
-            line &= is_line(word);
-            some |= word >> 32 != 0;
-            level &= word < SS_LEVEL_COUNT;
-            high |= word > KIND_SPAN;
-        }
-        if (line && some) {
-            order->line = words[w];
-            lines++;
-        } else if (level && high) {
-            order->level = words[w];
-            levels++;
-        } else {
-            order->kind = words[w];
-        }
-    }
-    return lines == 1 && levels == 1;
-}
-
-/* Learns an order that is neither A nor B from the contents. */
-static bool learn_order(const struct ss_module *m, struct callsites *set, uint32_t callsite)
-{
-    struct order order = {.callsite = (uint8_t)callsite};
-    uint8_t texts[3], words[3];
-    uint32_t text_count = 0, word_count = 0, files = 0, names = 0;
-    for (uint32_t at = 0; at < METADATA_WORDS;) {
-        enum pair pair = PAIR_NONE;
-        if (at == callsite) {
-            at += 2;
-            continue;
-        }
-        if (at + 1 < METADATA_WORDS && at + 1 != callsite)
-            pair = pair_at(m, set, at);
-        if (pair == PAIR_NAMES && names++ == 0)
-            order.names = (uint8_t)at;
-        else if (pair == PAIR_FILE && files++ == 0)
-            order.file = (uint8_t)at;
-        else if (pair == PAIR_TEXT && text_count++ < 3)
-            texts[text_count - 1] = (uint8_t)at;
-        else if (pair == PAIR_NONE && word_count++ < 3)
-            words[word_count - 1] = (uint8_t)at;
-        at += pair == PAIR_NONE ? 1 : 2;
-    }
-    return names == 1 && files == 1 && text_count == 3 && word_count == 3 &&
-           tell_texts(m, set, texts, &order) && tell_words(m, set, words, &order) &&
-           take_order(m, set, &order);
-}
-
-/* Whether events are marked: not before tracing-core 0.1.26, where a span is 1 and an event is 0.
- */
-static bool kinds_tell(const struct ss_module *m, const struct callsites *set)
-{
-    bool span = false;
-    for (uint32_t i = 0; i < set->count; i++) {
-        uint8_t kind = (uint8_t)metadata_at(m, set, i)[set->order.kind];
-        if (kind == 0)
-            return false;
-        span |= (kind & KIND_SPAN) != 0;
-    }
-    return span;
-}
-
-/* The callsite of a Metadata and its size, or NULL. */
-static const uint8_t *callsite_of(const struct ss_module *m, const struct callsites *set,
-                                  uint32_t i, uint32_t *size)
-{
-    const uintptr_t *pair = metadata_at(m, set, i) + set->order.callsite;
-    uintptr_t callsite = pair[0];
-    if (!ss_module_readable(m, callsite, CALLSITE_WORDS * sizeof(uintptr_t)) ||
-        !readable(m, pair[1], 2 * sizeof(uintptr_t)))
-        return NULL;
-    uintptr_t bytes = ((const uintptr_t *)pair[1])[1];
-    *size = bytes < CALLSITE_WORDS * sizeof(uintptr_t) ? (uint32_t)bytes
-                                                       : CALLSITE_WORDS * sizeof(uintptr_t);
-    return (const uint8_t *)callsite;
-}
-
-/* Learns where a callsite's interest and registration are, from those not registered yet. */
-static void learn_interest(const struct ss_module *m, struct callsites *set)
-{
-    uint32_t seen[CALLSITE_WORDS * sizeof(uintptr_t)] = {0}, best = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        uint32_t size;
-        const uint8_t *callsite = callsite_of(m, set, i, &size);
-        for (uint32_t at = 0; callsite && at + 8 <= size; at += 8) {
-            uintptr_t word = *(const uintptr_t *)(callsite + at);
-            seen[at] += word == UNREGISTERED;
-        }
-    }
-    for (uint32_t at = 0; at < CALLSITE_WORDS * sizeof(uintptr_t); at++)
-        if (seen[at] > seen[best])
-            best = at;
-    set->interest_known = seen[best] > 0;
-    set->interest = (uint8_t)best;
-}
-
 void ss_callsites_find(struct ss_module *m)
 {
-    uint32_t callsite;
-    struct callsites *set = find_cycles(m, &callsite);
+    struct ss_metadata_set *set =
+        ss_metadata_find(&(struct ss_metadata_view){m, readable_elsewhere, ss_alloc});
     if (!set)
         return;
-    if (callsite == order_b.callsite && take_order(m, set, &order_b))
-        m->metadata_order = SS_ORDER_B;
-    else if (callsite == order_a.callsite && take_order(m, set, &order_a))
-        m->metadata_order = SS_ORDER_A;
-    else if (learn_order(m, set, callsite))
-        m->metadata_order = SS_ORDER_LEARNED;
-    else
-        m->metadata_order = SS_ORDER_UNKNOWN;
+    m->metadata_order = set->order_kind;
     m->call_sites = set->count;
-    if (m->metadata_order == SS_ORDER_UNKNOWN)
-        return;
-    set->kinds_tell = kinds_tell(m, set);
-    learn_interest(m, set);
-    __atomic_store_n((struct callsites **)&m->callsites, set, __ATOMIC_RELEASE);
+    if (set->order_kind != SS_ORDER_UNKNOWN)
+        __atomic_store_n((struct ss_metadata_set **)&m->callsites, set, __ATOMIC_RELEASE);
 }
 
 /* ---- reading them ---------------------------------------------------------------------------- */
 
 /* The set that knows address as a Metadata, or NULL. */
-static const struct callsites *set_with(uintptr_t address)
+static const struct ss_metadata_set *set_with(uintptr_t address)
 {
     if (address % sizeof(uintptr_t))
         return NULL;
     const struct ss_module *m = ss_module_of(address);
-    const struct callsites *set = m ? callsites_of(m) : NULL;
+    const struct ss_metadata_set *set = m ? callsites_of(m) : NULL;
     if (!set)
         return NULL;
     uint32_t low = 0, high = set->count;
@@ -498,37 +67,12 @@ static const struct callsites *set_with(uintptr_t address)
     return NULL;
 }
 
-/* The address of the FieldSet, {names, callsite}, in a Metadata. */
-static uintptr_t fields_of(uintptr_t metadata, const struct order *order)
-{
-    uint8_t word = order->names < order->callsite ? order->names : order->callsite;
-    return metadata + word * sizeof(uintptr_t);
-}
-
-static struct ss_text text_of(const uintptr_t *pair)
-{
-    return (struct ss_text){(const char *)pair[0], pair[0] ? (uint32_t)pair[1] : 0};
-}
-
 bool ss_callsite_decode(uintptr_t address, struct ss_metadata *out)
 {
-    const struct callsites *set = set_with(address);
-    if (!set)
-        return false;
-    const uintptr_t *word = (const uintptr_t *)address;
-    const struct order *order = &set->order;
-    *out = (struct ss_metadata){
-        .name = text_of(word + order->name),
-        .target = text_of(word + order->target),
-        .module_path = text_of(word + order->module_path),
-        .file = text_of(word + order->file),
-        .line = (uint32_t)word[order->line] ? (uint32_t)(word[order->line] >> 32) : 0,
-        .level = (uint32_t)word[order->level],
-        .fields = fields_of(address, order),
-        .names = (const uintptr_t *)word[order->names],
-        .field_count = (uint32_t)word[order->names + 1],
-    };
-    return true;
+    const struct ss_metadata_set *set = set_with(address);
+    if (set)
+        ss_metadata_decode(address, &set->order, out);
+    return set != NULL;
 }
 
 /* Whether [address, address + size), size below a page, is on the calling thread's stack. `known`
@@ -579,10 +123,10 @@ void ss_attributes_read(uintptr_t attributes, struct ss_attributes *out)
     const uintptr_t *word = (const uintptr_t *)attributes;
     for (uint32_t turn = 0; turn < 4; turn++) {
         uint32_t i = (turn + 2) % 4; /* the third in every build seen */
-        const struct callsites *set = set_with(word[i]);
+        const struct ss_metadata_set *set = set_with(word[i]);
         if (!set)
             continue;
-        uintptr_t fields = fields_of(word[i], &set->order);
+        uintptr_t fields = ss_metadata_fields(word[i], &set->order);
         for (uint32_t other = 1; other < 4; other++) {
             uint32_t j = (i + other) % 4;
             if (j == i || !is_value_set(word[j], fields, attributes))
@@ -629,20 +173,20 @@ static bool is_still_there(uintptr_t address, uintptr_t *last_page)
 }
 
 /* The module may have gone unnoticed, and something else come in its place. */
-static void count_module(const struct ss_module *m, const struct callsites *set,
+static void count_module(const struct ss_module *m, const struct ss_metadata_set *set,
                          struct ss_interest_counts counts[SS_LEVEL_COUNT])
 {
     uintptr_t metadata_page = 0, callsite_page = 0;
     for (uint32_t i = 0; i < set->count; i++) {
-        const uintptr_t *word = metadata_at(m, set, i);
+        const uintptr_t *word = (const uintptr_t *)(m->start + set->at[i]);
         if (!is_still_there((uintptr_t)word, &metadata_page) ||
-            !is_still_there((uintptr_t)(word + METADATA_WORDS) - 1, &metadata_page))
+            !is_still_there((uintptr_t)(word + SS_METADATA_WORDS) - 1, &metadata_page))
             return;
         uintptr_t callsite = word[set->order.callsite], level = word[set->order.level];
         uintptr_t at = callsite + set->interest;
         if (level >= SS_LEVEL_COUNT || !ss_module_readable(m, at, 2) ||
             !is_still_there(at, &callsite_page) ||
-            (set->kinds_tell && ((uint8_t)word[set->order.kind] & KIND_EVENT)))
+            (set->kinds_tell && ((uint8_t)word[set->order.kind] & SS_KIND_EVENT)))
             continue;
         const uint8_t *byte = (const uint8_t *)at; /* interest, registration: in one word */
         uint8_t interest = __atomic_load_n(&byte[0], __ATOMIC_RELAXED);
@@ -660,7 +204,7 @@ void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT])
 {
     const struct ss_module *m;
     for (uint32_t i = 0; (m = ss_module_at(i)); i++) {
-        const struct callsites *set = callsites_of(m);
+        const struct ss_metadata_set *set = callsites_of(m);
         if (m->loaded && set && set->interest_known)
             count_module(m, set, counts);
     }
