@@ -25,13 +25,18 @@ shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,no
 	-Wl,-z,noexecstack -Wl,-z,initfirst -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \
 	-Wl,--version-script=shim/exports.map
 
-tools_cflags = -std=gnu11 -D_GNU_SOURCE $(warnings)
-tools_libs = -ldw -lelf -ljansson -liberty
+# Code that reads a module's memory and knows nothing of the process that it is in: the command reads the
+# image of a file with it. It is bound to its place, where that of a program may not be (hence -fPIE, -pie).
+shared_sources = $(addprefix shim/,module_image.c discover.c symbol_tables.c elf_symbols.c method_names.c closers.c \
+	debug_file.c signature.c instructions.c metadata.c)
+tools_cflags = -std=gnu11 -fPIE -D_GNU_SOURCE $(warnings)
+tools_libs = -ldw -lelf -ljansson -liberty -lz
 
 shim_sources = $(wildcard shim/*.c shim/*.S)
 shim_objects = $(patsubst shim/%,$(BUILD)/shim/%.o,$(shim_sources))
 tools_sources = $(wildcard tools/*.c)
-tools_objects = $(patsubst tools/%,$(BUILD)/tools/%.o,$(tools_sources))
+tools_objects = $(patsubst tools/%,$(BUILD)/tools/%.o,$(tools_sources)) \
+	$(patsubst shim/%,$(BUILD)/tools/shared/%.o,$(shared_sources))
 
 all: $(BUILD)/libstrayspan.so $(BUILD)/strayspan
 
@@ -39,7 +44,7 @@ $(BUILD)/libstrayspan.so: $(shim_objects) shim/exports.map
 	$(CC) $(CFLAGS) $(shim_ldflags) $(LDFLAGS) -o $@ $(shim_objects)
 
 $(BUILD)/strayspan: $(tools_objects)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(tools_objects) $(tools_libs)
+	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $(tools_objects) $(tools_libs)
 
 $(BUILD)/shim/%.o: shim/% Makefile | $(BUILD)/shim
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(shim_cflags) -MMD -MP -c -o $@ $<
@@ -47,7 +52,11 @@ $(BUILD)/shim/%.o: shim/% Makefile | $(BUILD)/shim
 $(BUILD)/tools/%.o: tools/% Makefile | $(BUILD)/tools
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(tools_cflags) -MMD -MP -c -o $@ $<
 
-$(BUILD)/shim $(BUILD)/tools:
+# Pointers in an image are words of another language's.
+$(BUILD)/tools/shared/%.o: shim/% Makefile | $(BUILD)/tools/shared
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(tools_cflags) -fno-strict-aliasing -MMD -MP -c -o $@ $<
+
+$(BUILD)/shim $(BUILD)/tools $(BUILD)/tools/shared:
 	mkdir -p $@
 
 -include $(shim_objects:.o=.d) $(tools_objects:.o=.d)

@@ -1,5 +1,7 @@
 /* Whose defect a violation is: one table of known defects, matched by crate versions, and for all
- * else the code that took or dropped the guard. Called by report.c once the frames have names. */
+ * else the code that took or dropped the guard. Called by report.c once the frames have names, and
+ * by probe, which knows no violation but the crates of a file. */
+#include "defects.h"
 #include "report.h"
 
 #include <stdlib.h>
@@ -163,8 +165,7 @@ static const struct defect {
                "https://github.com/aembke/fred.rs/pull/89"}},
 };
 
-/* -1, 0 or 1 as version a is older than, the same as, or newer than b, by its three numbers. */
-static int compare_versions(const char *a, const char *b)
+int ss_compare_versions(const char *a, const char *b)
 {
     for (int part = 0; part < 3; part++) {
         char *end_a, *end_b;
@@ -317,8 +318,8 @@ static bool in_type(const struct ss_violation *violation, const char *crate)
 
 static bool within(const char *version, const char *from, const char *until)
 {
-    return version && compare_versions(version, from) >= 0 &&
-           (!until || compare_versions(version, until) <= 0);
+    return version && ss_compare_versions(version, from) >= 0 &&
+           (!until || ss_compare_versions(version, until) <= 0);
 }
 
 static bool is_annotated(const struct ss_violation *violation)
@@ -458,4 +459,59 @@ void ss_blame(struct ss_violation *violation)
         blame_defect(violation, defect);
     else
         blame_code(violation);
+}
+
+/* ---- the table alone, for a file in which nothing has run ---- */
+
+const char *ss_defect_crate(size_t number)
+{
+    return number < sizeof defects / sizeof defects[0] ? defects[number].crate : NULL;
+}
+
+static struct ss_known_defect known_defect(const struct defect *defect, const char *version,
+                                           const char *with_version)
+{
+    struct ss_known_defect known = {.crate = defect->crate,
+                                    .version = version,
+                                    .fixed = defect->fixed,
+                                    .what = defect->what,
+                                    .with = defect->with,
+                                    .with_version = with_version,
+                                    .with_fixed = defect->with_fixed,
+                                    .with_what = defect->with_what,
+                                    .rules = defect->rules};
+    for (size_t i = 0; i < 3; i++)
+        known.links[i] = defect->links[i];
+    return known;
+}
+
+/* The first release of a crate, from *at on, that lies in the range; NULL: no further one does. */
+static const char *next_within(const struct ss_crates *found, size_t *at, const char *crate,
+                               const char *from, const char *until)
+{
+    while (*at < found->count) {
+        const struct ss_crate *have = &found->crates[(*at)++];
+        if (strcmp(have->name, crate) == 0 && within(have->version, from, until))
+            return have->version;
+    }
+    return NULL;
+}
+
+size_t ss_known_defects(const struct ss_crates *found, struct ss_known_defect *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof defects / sizeof defects[0]; i++) {
+        const struct defect *defect = &defects[i];
+        const char *version, *with;
+        for (size_t at = 0;
+             (version = next_within(found, &at, defect->crate, defect->from, defect->until));) {
+            if (!defect->with && count < max)
+                out[count++] = known_defect(defect, version, NULL);
+            for (size_t other = 0; defect->with && count < max &&
+                                   (with = next_within(found, &other, defect->with,
+                                                       defect->with_from, defect->with_until));)
+                out[count++] = known_defect(defect, version, with);
+        }
+    }
+    return count;
 }

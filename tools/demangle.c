@@ -238,8 +238,10 @@ static char *short_type(const char **at, int depth)
 
 const char *ss_short_type(const char *symbol)
 {
-    static const char *const wrappers[] = {"core::ptr::drop_in_place<",
-                                           "core::ptr::real_drop_in_place<"};
+    /* Legacy names, and v0 names; drop_glue since 2026. */
+    static const char *const wrappers[] = {
+        "core::ptr::drop_in_place<", "core::ptr::real_drop_in_place<", "core::ptr::drop_glue<",
+        "core::ptr::drop_in_place::<", "core::ptr::drop_glue::<"};
     const char *type = ss_demangle(symbol);
     if (!type)
         return NULL;

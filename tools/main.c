@@ -15,7 +15,8 @@ static const struct ss_command commands[] = {
     {"report", ss_report, "[options] [LOG|DIR...]",
      "report from logs; without any, the last run's"},
     {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
-    {"probe", ss_probe, "FILE...", "can these programs be diagnosed"},
+    {"probe", ss_probe, "[options] FILE|DIR...",
+     "can these files be diagnosed, and what is in them"},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

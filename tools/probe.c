@@ -1,6 +1,5 @@
-/* `strayspan probe`: whether a preload reaches a program, and whether there is anything in it.
- * Files are only read, never run; nothing in them is trusted. Also used by run.c for its messages.
- */
+/* What a file is, as far as a preload is concerned, and what is in it. Files are only read, never
+ * run; nothing in them is trusted. Called by the command (probe_command.c) and by run.c. */
 #include "probe.h"
 
 #include <elf.h>
@@ -12,21 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "command_line.h"
-#include "commands.h"
+#include "defects.h"
 #include "text.h"
 
 enum { SCRIPT_DEPTH = 4, LINE_MAX_LENGTH = 256 };
-
-static const char build_dynamic[] =
-    "build the same source for a gnu target once (cargo build --target x86_64-unknown-linux-gnu, "
-    "without target-feature=+crt-static): what strays does not depend on the libc";
 
 const char *ss_find_program(const char *name)
 {
@@ -51,11 +44,10 @@ const char *ss_find_program(const char *name)
     return found;
 }
 
-static void cannot(struct ss_probe *probe, const char *verdict, const char *advice)
+static void unreadable(struct ss_probe *probe, const char *why)
 {
-    probe->reached = false;
-    probe->verdict = verdict;
-    probe->advice = advice;
+    probe->readable = false;
+    probe->verdict = why;
 }
 
 /* ---- secure execution ---- */
@@ -79,60 +71,15 @@ static const char *secure_reason(const char *path, const struct stat *status)
 
 /* One file, opened. */
 struct image {
+    int fd;
+    uint64_t size;
     Elf *elf;
-    const char *loader;
+    GElf_Ehdr header;
     bool dynamic, pie_flag;
-    const char *needed[64];
-    size_t needed_count;
     const char *runpath;
+    const char *strings; /* of the dynamic section: in the file, strings_size bytes */
+    size_t strings_size;
 };
-
-static bool file_holds(int fd, size_t size, const char *const *words)
-{
-    void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    if (map == MAP_FAILED)
-        return false;
-    bool found = false;
-    for (; *words && !found; words++)
-        found = memmem(map, size, *words, strlen(*words)) != NULL;
-    munmap(map, size);
-    return found;
-}
-
-/* The string at offset of the section that the dynamic section is linked to. */
-static const char *dynamic_string(Elf *elf, size_t strings, size_t offset)
-{
-    const char *text = elf_strptr(elf, strings, offset);
-    return text ? ss_text_copy(text, strnlen(text, 4096)) : NULL;
-}
-
-static void read_dynamic_section(struct image *image, Elf_Scn *section, size_t strings)
-{
-    Elf_Data *data = elf_getdata(section, NULL);
-    size_t count = data ? data->d_size / gelf_fsize(image->elf, ELF_T_DYN, 1, EV_CURRENT) : 0;
-    GElf_Dyn entry;
-    for (size_t i = 0; i < count && gelf_getdyn(data, (int)i, &entry); i++) {
-        const char *text;
-        switch (entry.d_tag) {
-        case DT_NEEDED:
-            text = dynamic_string(image->elf, strings, entry.d_un.d_val);
-            if (text && image->needed_count < sizeof image->needed / sizeof image->needed[0])
-                image->needed[image->needed_count++] = text;
-            break;
-        case DT_RPATH:
-        case DT_RUNPATH:
-            image->runpath = dynamic_string(image->elf, strings, entry.d_un.d_val);
-            break;
-        case DT_FLAGS_1:
-            image->pie_flag = entry.d_un.d_val & DF_1_PIE;
-            break;
-        case DT_NULL:
-            return;
-        default:
-            break;
-        }
-    }
-}
 
 static bool lies_beyond(uint64_t offset, uint64_t length, uint64_t size)
 {
@@ -174,164 +121,289 @@ static bool has_symbol_table(Elf *elf)
     return false;
 }
 
-static void read_image(struct image *image)
+/* The bytes of the file that are loaded at an address: up to the end of their segment. */
+static const char *bytes_at(const struct image *image, uint64_t address, size_t *left)
 {
+    size_t count = 0, size = 0;
+    GElf_Phdr segment;
+    const char *file = elf_rawfile(image->elf, &size);
+    if (elf_getphdrnum(image->elf, &count) != 0)
+        return NULL;
+    for (size_t i = 0; file && i < count && gelf_getphdr(image->elf, (int)i, &segment); i++) {
+        uint64_t at = address - segment.p_vaddr;
+        if (segment.p_type != PT_LOAD || address < segment.p_vaddr || at >= segment.p_filesz ||
+            lies_beyond(segment.p_offset, segment.p_filesz, size))
+            continue;
+        *left = segment.p_filesz - at;
+        return file + segment.p_offset + at;
+    }
+    return NULL;
+}
+
+/* A text of the dynamic section's strings; NULL: it is not there. */
+static const char *dynamic_string(const struct image *image, uint64_t offset)
+{
+    if (!image->strings || offset >= image->strings_size)
+        return NULL;
+    const char *text = image->strings + offset;
+    return ss_text_copy(text, strnlen(text, image->strings_size - offset));
+}
+
+static void find_strings(struct image *image, Elf_Data *data, size_t count)
+{
+    GElf_Dyn entry;
+    size_t size = 0;
+    for (size_t i = 0; i < count && gelf_getdyn(data, (int)i, &entry); i++) {
+        if (entry.d_tag == DT_STRTAB)
+            image->strings = bytes_at(image, entry.d_un.d_ptr, &image->strings_size);
+        else if (entry.d_tag == DT_STRSZ)
+            size = entry.d_un.d_val;
+        else if (entry.d_tag == DT_NULL)
+            break;
+    }
+    if (size < image->strings_size)
+        image->strings_size = size;
+}
+
+static void read_dynamic(struct image *image, const GElf_Phdr *header, struct ss_probe *probe)
+{
+    Elf_Data *data =
+        elf_getdata_rawchunk(image->elf, (int64_t)header->p_offset, header->p_filesz, ELF_T_DYN);
+    size_t count = data ? data->d_size / gelf_fsize(image->elf, ELF_T_DYN, 1, EV_CURRENT) : 0;
+    GElf_Dyn entry;
+    find_strings(image, data, count);
+    for (size_t i = 0; i < count && gelf_getdyn(data, (int)i, &entry); i++) {
+        const char *text;
+        switch (entry.d_tag) {
+        case DT_NEEDED:
+            text = dynamic_string(image, entry.d_un.d_val);
+            if (text && probe->needed_count < SS_NEEDED_MAX)
+                probe->needed[probe->needed_count++] = text;
+            break;
+        case DT_RPATH:
+        case DT_RUNPATH:
+            image->runpath = dynamic_string(image, entry.d_un.d_val);
+            break;
+        case DT_FLAGS_1:
+            image->pie_flag = entry.d_un.d_val & DF_1_PIE;
+            break;
+        case DT_NULL:
+            return;
+        default:
+            break;
+        }
+    }
+}
+
+static void read_headers(struct image *image, struct ss_probe *probe)
+{
+    static const char dlopen_name[] =
+        "dlopen"; /* with its end; it may share that of another name */
     size_t count = 0;
     GElf_Phdr header;
     if (elf_getphdrnum(image->elf, &count) != 0)
         return;
     for (size_t i = 0; i < count && gelf_getphdr(image->elf, (int)i, &header); i++) {
-        if (header.p_type == PT_DYNAMIC)
-            image->dynamic = true;
-        if (header.p_type != PT_INTERP)
-            continue;
         size_t size = 0;
         const char *file = elf_rawfile(image->elf, &size);
-        if (file && header.p_offset < size && header.p_filesz <= size - header.p_offset)
-            image->loader = ss_text_copy(file + header.p_offset,
+        if (header.p_type == PT_DYNAMIC) {
+            image->dynamic = true;
+            read_dynamic(image, &header, probe);
+        } else if (header.p_type == PT_INTERP && file &&
+                   !lies_beyond(header.p_offset, header.p_filesz, size)) {
+            probe->loader = ss_text_copy(file + header.p_offset,
                                          strnlen(file + header.p_offset, header.p_filesz));
+        }
     }
-    Elf_Scn *section = NULL;
-    GElf_Shdr section_header;
-    while ((section = elf_nextscn(image->elf, section)))
-        if (gelf_getshdr(section, &section_header) && section_header.sh_type == SHT_DYNAMIC)
-            read_dynamic_section(image, section, section_header.sh_link);
+    probe->loads_modules = image->strings && memmem(image->strings, image->strings_size,
+                                                    dlopen_name, sizeof dlopen_name);
 }
 
-static const char *const tracing_words[] = {"tracing_core", "tracing-core-", NULL};
-static const char *const annotation_words[] = {"strayspan_annotate_new", NULL};
-
-/* Whether a library that the program brings along, found by its run path, holds tracing. */
-static bool libraries_hold_tracing(const struct image *image, const char *path)
+static const char *linkage_of(const struct image *image, const struct ss_probe *probe)
 {
-    const char *slash = strrchr(path, '/');
-    char *origin = slash ? ss_text_copy(path, (size_t)(slash - path)) : ss_text(".");
-    for (const char *at = image->runpath; at && *at;) {
-        size_t length = strcspn(at, ":");
-        char *directory = ss_text_copy(at, length);
-        static const char *const names[] = {"$ORIGIN", "${ORIGIN}"};
-        for (size_t i = 0; i < 2; i++)
-            if (ss_text_starts(directory, names[i]))
-                directory = ss_text("%s%s", origin, directory + strlen(names[i]));
-        for (size_t i = 0; i < image->needed_count; i++) {
-            struct stat status;
-            int fd = open(ss_text("%s/%s", directory, image->needed[i]),
-                          O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-            bool found = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-                         file_holds(fd, (size_t)status.st_size, tracing_words);
-            if (fd >= 0)
-                close(fd);
-            if (found)
-                return true;
-        }
-        at += length;
-        at += *at == ':';
+    if (probe->loader)
+        return "dynamic";
+    if (image->header.e_type == ET_DYN && !image->pie_flag)
+        return "shared object";
+    return image->dynamic ? "static-pie" : "static";
+}
+
+/* By its loader or, without one, by the libc that it needs. */
+static const char *libc_of(const struct ss_probe *probe)
+{
+    static const struct {
+        const char *prefix, *libc;
+    } names[] = {{"ld-linux", "glibc"}, {"ld64.so", "glibc"},   {"ld.so", "glibc"},
+                 {"ld-musl", "musl"},   {"libc.so.6", "glibc"}, {"libc.musl-", "musl"}};
+    const char *slash = probe->loader ? strrchr(probe->loader, '/') : NULL;
+    const char *loader = slash ? slash + 1 : probe->loader;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (loader && ss_text_starts(loader, names[i].prefix))
+            return names[i].libc;
+        for (size_t j = 0; !loader && j < probe->needed_count; j++)
+            if (ss_text_starts(probe->needed[j], names[i].prefix))
+                return names[i].libc;
+    }
+    return NULL;
+}
+
+static void read_linkage(struct image *image, const char *path, const struct stat *status,
+                         struct ss_probe *probe)
+{
+    read_headers(image, probe);
+    probe->linkage = linkage_of(image, probe);
+    probe->libc = libc_of(probe);
+    probe->secure = secure_reason(path, status);
+    for (size_t i = 0; i < probe->needed_count; i++)
+        if (ss_text_starts(probe->needed[i], "libasan.so") ||
+            ss_text_starts(probe->needed[i], "libclang_rt.asan"))
+            probe->sanitizer = probe->needed[i];
+}
+
+static const char *machine_name(const GElf_Ehdr *header)
+{
+    static const struct {
+        unsigned machine;
+        const char *name;
+    } names[] = {{EM_386, "x86"},     {EM_AARCH64, "aarch64"},    {EM_ARM, "arm"},
+                 {EM_RISCV, "riscv"}, {EM_PPC64, "powerpc64"},    {EM_S390, "s390"},
+                 {EM_MIPS, "mips"},   {EM_LOONGARCH, "loongarch"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].machine == header->e_machine)
+            return names[i].name;
+    return ss_text("ELF machine %u", header->e_machine);
+}
+
+/* Why the file is not one that strayspan is for; NULL where it is. */
+static const char *foreign_reason(const GElf_Ehdr *header)
+{
+    bool wide = header->e_ident[EI_CLASS] == ELFCLASS64;
+    if (header->e_machine != EM_X86_64)
+        return ss_text("it is built for another machine (%s%s), strayspan is for x86-64",
+                       machine_name(header), wide ? "" : ", 32 bits");
+    if (!wide)
+        return "it is built for 32 bits, strayspan is for x86-64";
+    if (header->e_ident[EI_DATA] != ELFDATA2LSB)
+        return "it is built for another order of bytes, strayspan is for x86-64";
+    if (header->e_type == ET_CORE)
+        return "it is a core file, neither a program nor a shared object";
+    if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
+        return "it is an ELF file, but neither a program nor a shared object";
+    return NULL;
+}
+
+/* Opens the ELF file and sees that it is whole. Returns false, with the probe saying why, where it
+ * is not. The image is to be closed either way. */
+static bool open_elf(struct image *image, int fd, const struct stat *status, struct ss_probe *probe)
+{
+    const char *cut;
+    *image = (struct image){.fd = fd, .size = (uint64_t)status->st_size};
+    elf_version(EV_CURRENT);
+    image->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+    probe->linkage = "ELF";
+    probe->elf = true;
+    if (!image->elf || elf_kind(image->elf) != ELF_K_ELF ||
+        !gelf_getehdr(image->elf, &image->header)) {
+        unreadable(probe, "it is a damaged ELF file");
+    } else if ((cut = cut_part(image->elf, &image->header, image->size))) {
+        unreadable(probe, ss_text("it is a cut ELF file: it has %s beyond its end", cut));
+    } else {
+        probe->foreign = foreign_reason(&image->header);
+        return true;
     }
     return false;
 }
 
-static void judge_program(const struct image *image, const char *path, const struct stat *status,
-                          int type, struct ss_probe *probe)
+/* Whether its call sites say of themselves whether they are events, whatever the others say. */
+static bool marks_events(const struct ss_crates *crates)
 {
-    const char *secure = secure_reason(path, status);
-    bool library = type == ET_DYN && !image->loader && !image->pie_flag;
-    probe->loader = image->loader;
-    for (size_t i = 0; i < image->needed_count; i++)
-        if (ss_text_starts(image->needed[i], "libasan.so") ||
-            ss_text_starts(image->needed[i], "libclang_rt.asan"))
-            probe->sanitizer = image->needed[i];
-    probe->has_tracing = probe->has_tracing || libraries_hold_tracing(image, path);
+    bool known = false;
+    for (size_t i = 0; i < crates->count; i++) {
+        if (strcmp(crates->crates[i].name, "tracing-core") != 0)
+            continue;
+        if (!crates->crates[i].version ||
+            ss_compare_versions(crates->crates[i].version, "0.1.26") < 0)
+            return false;
+        known = true;
+    }
+    return known;
+}
 
-    if (library) {
-        probe->linkage = "shared object";
-    } else if (!image->loader) {
-        probe->linkage = image->dynamic ? "static-pie" : "static";
-        cannot(probe,
-               ss_text("it is %s linked: no library can be preloaded into it",
-                       image->dynamic ? "statically (static-pie)" : "statically"),
-               build_dynamic);
-        return;
-    } else {
-        probe->linkage = "dynamic";
+static void read_contents(const struct image *image, const char *path, enum ss_probe_depth depth,
+                          struct ss_probe_contents *contents)
+{
+    contents->path = path;
+    contents->stripped = !has_symbol_table(image->elf);
+    ss_probe_find_crates(image->fd, image->size, image->elf, &contents->crates);
+    ss_probe_find_tables(image->fd, image->size, path, depth == SS_PROBE_SITES,
+                         marks_events(&contents->crates), &contents->tables);
+}
+
+/* Adds a library that the program brings along, if it has tracing in it. Returns whether there is
+ * such a file. */
+static bool read_library(const char *path, enum ss_probe_depth depth, struct ss_probe *probe)
+{
+    struct stat status;
+    struct image image = {.elf = NULL};
+    struct ss_probe ignored = {.readable = true};
+    int fd = ss_open_ordinary(path, &status);
+    if (fd >= 0 && open_elf(&image, fd, &status, &ignored) && !ignored.foreign) {
+        struct ss_probe_contents *contents = ss_keep(sizeof *contents);
+        read_contents(&image, path, depth, contents);
+        if (contents->crates.has_tracing || contents->tables.count)
+            probe->libraries[probe->library_count++] = contents;
     }
-    if (image->loader && access(image->loader, F_OK) != 0) {
-        cannot(probe, ss_text("its loader %s is not on this machine", image->loader),
-               "run strayspan where the program runs");
-        return;
-    }
-    const char *base = image->loader ? strrchr(image->loader, '/') : NULL;
-    base = base ? base + 1 : image->loader;
-    if (base && !ss_text_starts(base, "ld-linux") && !ss_text_starts(base, "ld.so") &&
-        !ss_text_starts(base, "ld64.so") && !ss_text_starts(base, "ld-musl")) {
-        cannot(probe,
-               ss_text("its loader is %s, of another libc than glibc or musl", image->loader),
-               build_dynamic);
-        return;
-    }
-    if (secure) {
-        cannot(probe, ss_text("%s: the loader drops LD_PRELOAD for it", secure),
-               "run a copy of it without that (cp keeps neither bit nor capabilities), or run "
-               "strayspan as the user it changes to");
-        return;
-    }
-    probe->reached = true;
-    if (probe->stripped && !probe->annotated) {
-        probe->verdict =
-            "it is stripped: there is `tracing` in it, and no symbol table (.symtab) to "
-            "find it by";
-        probe->advice =
-            "build it with strip = false or \"debuginfo\" in its profile; with its debug "
-            "file at hand: eu-unstrip PROGRAM DEBUGFILE -o UNSTRIPPED";
-    } else if (probe->has_tracing) {
-        probe->verdict = "it can be diagnosed";
-    } else if (probe->annotated) {
-        probe->verdict = "it can be diagnosed: it has annotations";
-    } else {
-        probe->verdict = "there is no `tracing` in it";
-        probe->advice = "it is no Rust program with tracing; what it loads or starts may be one";
+    elf_end(image.elf);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* The libraries that the program needs and finds by its run path: each in the first folder that has
+ * it. */
+static void read_libraries(const struct image *image, const char *path, enum ss_probe_depth depth,
+                           struct ss_probe *probe)
+{
+    static const char *const names[] = {"$ORIGIN", "${ORIGIN}"};
+    const char *slash = strrchr(path, '/');
+    char *origin = slash ? ss_text_copy(path, (size_t)(slash - path)) : ss_text(".");
+    bool found[SS_NEEDED_MAX] = {false};
+    for (const char *at = image->runpath; at && *at;) {
+        size_t length = strcspn(at, ":");
+        char *directory = ss_text_copy(at, length);
+        for (size_t i = 0; i < 2; i++)
+            if (ss_text_starts(directory, names[i]))
+                directory = ss_text("%s%s", origin, directory + strlen(names[i]));
+        for (size_t i = 0; i < probe->needed_count; i++)
+            if (!found[i] && probe->library_count < SS_PROBE_LIBRARIES_MAX)
+                found[i] =
+                    read_library(ss_text("%s/%s", directory, probe->needed[i]), depth, probe);
+        at += length;
+        at += *at == ':';
     }
 }
 
-static void probe_elf(const char *path, int fd, const struct stat *status, struct ss_probe *probe)
+static void probe_elf(const char *path, int fd, const struct stat *status,
+                      enum ss_probe_depth depth, struct ss_probe *probe)
 {
     struct image image = {.elf = NULL};
-    GElf_Ehdr header;
-    const char *cut;
-    elf_version(EV_CURRENT);
-    image.elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-    if (!image.elf || elf_kind(image.elf) != ELF_K_ELF || !gelf_getehdr(image.elf, &header)) {
-        probe->readable = false;
-        probe->linkage = "ELF";
-        cannot(probe, "it is a damaged ELF file", NULL);
-    } else if ((cut = cut_part(image.elf, &header, (uint64_t)status->st_size))) {
-        probe->readable = false;
-        probe->linkage = "ELF";
-        cannot(probe, ss_text("it is a cut ELF file: it has %s beyond its end", cut), NULL);
-    } else if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64) {
-        probe->linkage = "ELF";
-        cannot(probe,
-               ss_text("it is built for another machine (ELF machine %u), strayspan is for "
-                       "x86-64",
-                       header.e_machine),
-               NULL);
-    } else if (header.e_type != ET_EXEC && header.e_type != ET_DYN) {
-        probe->linkage = "ELF";
-        cannot(probe, "it is an ELF file, but neither a program nor a shared object", NULL);
-    } else {
-        probe->has_tracing = file_holds(fd, (size_t)status->st_size, tracing_words);
-        probe->annotated = file_holds(fd, (size_t)status->st_size, annotation_words);
-        probe->stripped = probe->has_tracing && !has_symbol_table(image.elf);
-        read_image(&image);
-        judge_program(&image, path, status, header.e_type, probe);
+    if (open_elf(&image, fd, status, probe) && !probe->foreign) {
+        read_linkage(&image, path, status, probe);
+        if (depth != SS_PROBE_LINKAGE) {
+            read_contents(&image, path, depth, &probe->contents);
+            read_libraries(&image, path, depth, probe);
+        }
     }
     elf_end(image.elf);
 }
 
 /* ---- scripts ---- */
 
-static void probe_at_depth(const char *path, struct ss_probe *probe, int depth);
+static void probe_at(const char *path, enum ss_probe_depth depth, int level,
+                     struct ss_probe *probe);
 
-static void probe_script(const char *line, struct ss_probe *probe, int depth)
+static void probe_script(const char *line, enum ss_probe_depth depth, int level,
+                         struct ss_probe *probe)
 {
     const char *at = line + 2 + strspn(line + 2, " \t");
     char *interpreter = ss_text_copy(at, strcspn(at, " \t\r\n"));
@@ -342,96 +414,62 @@ static void probe_script(const char *line, struct ss_probe *probe, int depth)
         const char *found = ss_find_program(ss_text_copy(rest, strcspn(rest, " \t\r\n")));
         interpreter = found ? ss_text("%s", found) : interpreter;
     }
-    struct ss_probe inner;
-    if (depth >= SCRIPT_DEPTH) {
-        cannot(probe, "it is a script of a script of a script", NULL);
-        return;
+    if (level < SCRIPT_DEPTH) {
+        probe_at(interpreter, depth, level + 1, probe);
+        if (!probe->readable)
+            probe->foreign = ss_text("its interpreter cannot be looked at: %s", probe->verdict);
+    } else {
+        probe->foreign = "it is a script of a script of a script";
     }
-    probe_at_depth(interpreter, &inner, depth + 1);
-    *probe = inner;
     probe->readable = true;
+    probe->elf = false;
     probe->linkage = "script";
     probe->loader = interpreter;
-    probe->verdict =
-        ss_text("it is a script, and of its interpreter %s: %s", interpreter, inner.verdict);
 }
 
-static void probe_at_depth(const char *path, struct ss_probe *probe, int depth)
+int ss_open_ordinary(const char *path, struct stat *status)
+{
+    int fd = -1;
+    if (stat(path, status) != 0)
+        return -1;
+    errno = EMEDIUMTYPE;
+    /* What is no file may not bear to be opened; and it may be another thing by now. */
+    if (S_ISREG(status->st_mode))
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
+        close(fd);
+        errno = EMEDIUMTYPE;
+        fd = -1;
+    }
+    return fd;
+}
+
+static void probe_at(const char *path, enum ss_probe_depth depth, int level, struct ss_probe *probe)
 {
     *probe = (struct ss_probe){.readable = true, .linkage = "unknown"};
     struct stat status = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int problem = fd < 0 || fstat(fd, &status) != 0 ? errno : 0;
+    int fd = ss_open_ordinary(path, &status);
     char line[LINE_MAX_LENGTH + 1] = {0};
-    if (problem || !S_ISREG(status.st_mode)) {
-        probe->readable = false;
-        cannot(probe,
-               problem                   ? ss_text("it cannot be read: %s", strerror(problem))
-               : S_ISDIR(status.st_mode) ? "it is a directory"
-                                         : "it is not an ordinary file",
-               NULL);
-    } else if (pread(fd, line, LINE_MAX_LENGTH, 0) < 0) {
-        probe->readable = false;
-        cannot(probe, ss_text("it cannot be read: %s", strerror(errno)), NULL);
-    } else if (memcmp(line, ELFMAG, SELFMAG) == 0) {
-        probe_elf(path, fd, &status, probe);
-    } else if (line[0] == '#' && line[1] == '!') {
-        probe_script(line, probe, depth);
-    } else {
-        probe->linkage = "not ELF";
-        cannot(probe, "it is neither an ELF program nor a script with an interpreter", NULL);
-    }
+    if (fd < 0 && errno == EMEDIUMTYPE)
+        unreadable(probe,
+                   S_ISDIR(status.st_mode) ? "it is a directory" : "it is not an ordinary file");
+    else if (fd < 0 || pread(fd, line, LINE_MAX_LENGTH, 0) < 0)
+        unreadable(probe, ss_text("it cannot be read: %s", strerror(errno)));
+    else if (status.st_size == 0)
+        unreadable(probe, "it is empty");
+    else if (memcmp(line, ELFMAG, SELFMAG) == 0)
+        probe_elf(path, fd, &status, depth, probe);
+    else if (line[0] == '#' && line[1] == '!')
+        probe_script(line, depth, level, probe);
+    else
+        probe->foreign = "it is neither an ELF program nor a script with an interpreter";
     if (fd >= 0)
         close(fd);
 }
 
-void ss_probe_file(const char *path, struct ss_probe *probe)
+void ss_probe_file(const char *path, enum ss_probe_depth depth, struct ss_probe *probe)
 {
-    probe_at_depth(path, probe, 0);
-}
-
-/* ---- the command ---- */
-
-static const struct ss_flag flags[] = {{NULL, NULL, NULL}};
-
-static const struct ss_usage usage = {
-    "probe",
-    "FILE...",
-    "Tells for each program or shared object whether strayspan can diagnose it.",
-    flags,
-    "exit status: 0 all can be diagnosed, 1 one cannot, 2 one is unreadable.",
-    SS_EXIT_UNREADABLE,
-};
-
-int ss_probe(int argc, char **argv)
-{
-    int index = 0, result = 0;
-    char *value;
-    while (ss_next_flag(&usage, argc, argv, false, &index, &value) >= 0)
-        ;
-    if (index == argc)
-        ss_usage_error(&usage, "no file given");
-    for (int i = index; i < argc; i++) {
-        struct ss_probe probe;
-        ss_probe_file(argv[i], &probe);
-        bool good = probe.reached && ((probe.has_tracing && !probe.stripped) || probe.annotated);
-        if (!probe.readable) {
-            fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(argv[i]),
-                    ss_text_clean(probe.verdict));
-            result = SS_EXIT_UNREADABLE;
-            continue;
-        }
-        printf("%s: %s: %s\n", ss_text_clean(argv[i]), good ? "yes" : "NO",
-               ss_text_clean(probe.verdict));
-        printf("    linkage: %s%s%s\n", probe.linkage, probe.loader ? ", loader " : "",
-               probe.loader ? ss_text_clean(probe.loader) : "");
-        if (probe.sanitizer)
-            printf("    sanitizer: %s, which `strayspan run` preloads first\n",
-                   ss_text_clean(probe.sanitizer));
-        if (probe.advice)
-            printf("    to do: %s\n", ss_text_clean_to(probe.advice, 400));
-        if (!good && result == 0)
-            result = SS_EXIT_SOMETHING;
-    }
-    return fflush(stdout) == 0 ? result : SS_EXIT_UNREADABLE;
+    probe_at(path, depth, 0, probe);
+    if (probe->readable)
+        ss_probe_judge(probe, depth);
 }

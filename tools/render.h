@@ -1,4 +1,4 @@
-/* Between the parts of the text report: render_text.c writes a violation, render_story.c its table
+/* Between the parts that render. Of the text report: render_text.c writes a violation, render_story.c its table
  * of moments, render_facts.c what its rule has to tell, in the words of render_words.c. All text
  * that these return is clean: fit for a terminal. */
 #ifndef SS_RENDER_H
@@ -65,5 +65,10 @@ void ss_print_consequences(FILE *out, const struct ss_violation *violation);
 /* Prints text in lines of about 100 columns, broken at spaces. The first begins at that column, the
  * others are indented. */
 void ss_print_wrapped(FILE *out, const char *text, size_t column, int indent);
+
+/* ---- render_json.c --------------------------------------------------------------------------- */
+
+/* text as a value, null where it is NULL; bytes that are not UTF-8 are written as \xff. */
+json_t *ss_json_text(const char *text);
 
 #endif

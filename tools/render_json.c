@@ -1,13 +1,13 @@
 /* The report as one JSON document, for programs. Escaped to ASCII, so that it can be looked at on a
  * terminal. Values, hosts and addresses stay out without --with-values. Called by report.c. */
-#include "report.h"
-
 #include <string.h>
 
+#include "render.h"
+#include "report.h"
 #include "text.h"
 
 /* jansson refuses text that is not UTF-8: such bytes are written as \xff. */
-static json_t *text_value(const char *text)
+json_t *ss_json_text(const char *text)
 {
     if (!text)
         return json_null();
@@ -35,17 +35,17 @@ static const char *const kind_names[] = {
 static json_t *frame_value(const struct ss_frame *frame)
 {
     json_t *object = json_object();
-    set(object, "function", text_value(frame->function));
-    set(object, "short", text_value(ss_short_function(frame->function, frame->name)));
-    set(object, "file", text_value(frame->file));
+    set(object, "function", ss_json_text(frame->function));
+    set(object, "short", ss_json_text(ss_short_function(frame->function, frame->name)));
+    set(object, "file", ss_json_text(frame->file));
     set(object, "line", number_or_null(frame->line, frame->line != 0));
-    set(object, "place", text_value(ss_frame_place(frame)));
+    set(object, "place", ss_json_text(ss_frame_place(frame)));
     set(object, "inlined", json_boolean(frame->inlined));
     set(object, "own", json_boolean(frame->kind == SS_FRAME_OWN));
     set(object, "kind", json_string(kind_names[frame->kind]));
-    set(object, "crate", text_value(frame->crate));
-    set(object, "version", text_value(frame->version));
-    set(object, "module", text_value(frame->address.binary ? frame->address.binary->path : NULL));
+    set(object, "crate", ss_json_text(frame->crate));
+    set(object, "version", ss_json_text(frame->version));
+    set(object, "module", ss_json_text(frame->address.binary ? frame->address.binary->path : NULL));
     set(object, "offset", json_integer((json_int_t)frame->address.offset));
     return object;
 }
@@ -64,10 +64,10 @@ static json_t *site_value(const struct ss_violation *violation, const struct ss_
     json_t *object = json_object(), *who = json_object();
     set(who, "serial", json_integer(thread->serial));
     set(who, "tid", json_integer(thread->tid));
-    set(who, "name", text_value(thread->name));
-    set(who, "role", text_value(ss_thread_role(violation, thread)));
+    set(who, "name", ss_json_text(thread->name));
+    set(who, "role", ss_json_text(ss_thread_role(violation, thread)));
     set(who, "created_by", number_or_null(thread->created_by, thread->created_by != 0));
-    set(who, "span", text_value(thread->span));
+    set(who, "span", ss_json_text(thread->span));
     set(who, "frames", frames_value(&site->thread_frames));
     set(object, "thread", who);
     set(object, "time_us", number_or_null(site->time, site->time >= 0));
@@ -82,9 +82,9 @@ static json_t *instance_value(const struct ss_instance *instance)
         return json_null();
     json_t *object = json_object();
     set(object, "serial", json_integer(instance->serial));
-    set(object, "type", text_value(ss_short_type(instance->type)));
-    set(object, "full_type", text_value(ss_demangle(instance->type)));
-    set(object, "module", text_value(instance->binary ? instance->binary->path : NULL));
+    set(object, "type", ss_json_text(ss_short_type(instance->type)));
+    set(object, "full_type", ss_json_text(ss_demangle(instance->type)));
+    set(object, "module", ss_json_text(instance->binary ? instance->binary->path : NULL));
     return object;
 }
 
@@ -92,11 +92,11 @@ static json_t *lookup_value(const struct ss_lookup *lookup, bool with_values)
 {
     json_t *object = json_object();
     set(object, "result", json_integer(lookup->result));
-    set(object, "error", text_value(lookup->error));
+    set(object, "error", ss_json_text(lookup->error));
     set(object, "ns", number_or_null(lookup->ns, lookup->ns >= 0));
     if (with_values) {
-        set(object, "host", text_value(lookup->host));
-        set(object, "service", text_value(lookup->service));
+        set(object, "host", ss_json_text(lookup->host));
+        set(object, "service", ss_json_text(lookup->service));
         set(object, "addresses", json_integer(lookup->addresses));
     }
     return object;
@@ -106,18 +106,18 @@ static json_t *list_value(const char *const *texts, size_t max)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < max && texts[i]; i++)
-        json_array_append_new(list, text_value(texts[i]));
+        json_array_append_new(list, ss_json_text(texts[i]));
     return list;
 }
 
 static json_t *blame_value(const struct ss_blame *blame)
 {
     json_t *object = json_object();
-    set(object, "whose", text_value(blame->whose));
-    set(object, "crate", text_value(blame->crate));
-    set(object, "version", text_value(blame->version));
-    set(object, "fixed_in", text_value(blame->fixed_in));
-    set(object, "text", text_value(blame->text));
+    set(object, "whose", ss_json_text(blame->whose));
+    set(object, "crate", ss_json_text(blame->crate));
+    set(object, "version", ss_json_text(blame->version));
+    set(object, "fixed_in", ss_json_text(blame->fixed_in));
+    set(object, "text", ss_json_text(blame->text));
     set(object, "help", list_value(blame->help, 6));
     set(object, "commands", list_value(blame->commands, 6));
     set(object, "more", list_value(blame->more, 4));
@@ -133,7 +133,7 @@ static json_t *fields_value(json_t *fields, bool with_values)
     const char *key;
     json_object_foreach(fields, key, value)
     {
-        json_array_append_new(names, text_value(key));
+        json_array_append_new(names, ss_json_text(key));
     }
     return names;
 }
@@ -145,17 +145,17 @@ static json_t *span_value(const struct ss_span *span, bool with_values)
     json_t *object = json_object();
     const char *crate = NULL, *version = NULL;
     bool known = ss_crate_of_path(span->file, &crate, &version);
-    set(object, "id", text_value(span->id));
+    set(object, "id", ss_json_text(span->id));
     set(object, "serial", json_integer(span->serial));
-    set(object, "name", text_value(span->name));
-    set(object, "target", text_value(span->target));
-    set(object, "level", text_value(span->level));
-    set(object, "file", text_value(span->file));
+    set(object, "name", ss_json_text(span->name));
+    set(object, "target", ss_json_text(span->target));
+    set(object, "level", ss_json_text(span->level));
+    set(object, "file", ss_json_text(span->file));
     set(object, "line", number_or_null(span->line, span->line > 0));
-    set(object, "place", text_value(ss_place(span->file, (unsigned)span->line)));
-    set(object, "crate", text_value(known ? crate : NULL));
-    set(object, "version", text_value(known ? version : NULL));
-    set(object, "provider", text_value(span->provider));
+    set(object, "place", ss_json_text(ss_place(span->file, (unsigned)span->line)));
+    set(object, "crate", ss_json_text(known ? crate : NULL));
+    set(object, "version", ss_json_text(known ? version : NULL));
+    set(object, "provider", ss_json_text(span->provider));
     set(object, "fields", fields_value(span->fields, with_values));
     return object;
 }
@@ -163,12 +163,12 @@ static json_t *span_value(const struct ss_span *span, bool with_values)
 static json_t *call_site_value(const struct ss_call_site *site)
 {
     json_t *object = json_object();
-    set(object, "name", text_value(site->name));
+    set(object, "name", ss_json_text(site->name));
     if (site->target)
-        set(object, "target", text_value(site->target));
-    set(object, "file", text_value(site->file));
+        set(object, "target", ss_json_text(site->target));
+    set(object, "file", ss_json_text(site->file));
     set(object, "line", number_or_null(site->line, site->line > 0));
-    set(object, "place", text_value(ss_place(site->file, (unsigned)site->line)));
+    set(object, "place", ss_json_text(ss_place(site->file, (unsigned)site->line)));
     return object;
 }
 
@@ -209,12 +209,12 @@ static json_t *history_value(const struct ss_violation *violation, bool with_val
         set(item, "thread", json_integer(event->thread));
         set(item, "event", json_string(ss_event_names[event->kind]));
         set(item, "span", number_or_null(event->span, event->span != 0));
-        set(item, "name", text_value(event->name));
-        set(item, "place", text_value(frame ? ss_frame_place(frame) : NULL));
+        set(item, "name", ss_json_text(event->name));
+        set(item, "place", ss_json_text(frame ? ss_frame_place(frame) : NULL));
         if (event->kind == SS_EVENT_LOOKUP) {
             set(item, "lookup_ns", number_or_null(event->lookup.ns, event->lookup.ns >= 0));
             if (with_values) {
-                set(item, "host", text_value(event->lookup.host));
+                set(item, "host", ss_json_text(event->lookup.host));
                 set(item, "addresses", json_integer(event->lookup.addresses));
             }
         }
@@ -250,20 +250,20 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
 {
     static const char *const severities[] = SS_SEVERITY_NAMES;
     json_t *object = json_object();
-    set(object, "rule", text_value(violation->rule_code));
+    set(object, "rule", ss_json_text(violation->rule_code));
     set(object, "severity", json_string(severities[violation->severity]));
-    set(object, "fingerprint", text_value(violation->fingerprint));
-    set(object, "group", text_value(violation->group));
+    set(object, "fingerprint", ss_json_text(violation->fingerprint));
+    set(object, "group", ss_json_text(violation->group));
     set(object, "times", json_integer((json_int_t)violation->times));
     set(object, "processes", json_integer((json_int_t)violation->processes));
-    set(object, "program", text_value(violation->program));
+    set(object, "program", ss_json_text(violation->program));
     set(object, "pid", json_integer(violation->pid));
     set(object, "time_us", number_or_null(violation->time, violation->time >= 0));
     set(object, "span", span_value(&violation->span, with_values));
     if (violation->closing.present) {
         json_t *closing = json_object();
-        set(closing, "id", text_value(violation->closing.id));
-        set(closing, "relation", text_value(violation->closing.relation));
+        set(closing, "id", ss_json_text(violation->closing.id));
+        set(closing, "relation", ss_json_text(violation->closing.relation));
         set(object, "closing", closing);
     }
     for (int kind = 0; kind < SS_SITE_COUNT; kind++)
@@ -292,9 +292,9 @@ static json_t *seen_value(const struct ss_report *report)
     json_t *processes = json_array(), *modules = json_array(), *not_judged = json_object();
     for (const struct ss_process *process = report->processes; process; process = process->next) {
         json_t *item = json_object();
-        set(item, "program", text_value(process->program));
+        set(item, "program", ss_json_text(process->program));
         set(item, "pid", json_integer(process->pid));
-        set(item, "run", text_value(process->run));
+        set(item, "run", ss_json_text(process->run));
         set(item, "summary", json_boolean(process->summary));
         json_array_insert_new(processes, 0, item);
     }
@@ -302,15 +302,15 @@ static json_t *seen_value(const struct ss_report *report)
         if (!binary->subscribers && !binary->unhooked && !binary->problem)
             continue;
         json_t *item = json_object();
-        set(item, "path", text_value(binary->path));
-        set(item, "build_id", text_value(binary->build_id));
+        set(item, "path", ss_json_text(binary->path));
+        set(item, "build_id", ss_json_text(binary->build_id));
         set(item, "subscribers", json_integer((json_int_t)binary->subscribers));
         set(item, "unhooked", json_integer((json_int_t)binary->unhooked));
         set(item, "off", json_integer((json_int_t)binary->off));
-        set(item, "evidence", text_value(binary->evidence));
-        set(item, "tracing_core", text_value(binary->tracing_core));
-        set(item, "tracing_subscriber", text_value(binary->tracing_subscriber));
-        set(item, "problem", text_value(binary->problem));
+        set(item, "evidence", ss_json_text(binary->evidence));
+        set(item, "tracing_core", ss_json_text(binary->tracing_core));
+        set(item, "tracing_subscriber", ss_json_text(binary->tracing_subscriber));
+        set(item, "problem", ss_json_text(binary->problem));
         json_array_append_new(modules, item);
     }
     set(spans, "created", json_integer((json_int_t)seen->created));
@@ -355,8 +355,9 @@ static json_t *nothing_value(const struct ss_report *report)
     if (!why)
         return json_null();
     json_t *object = json_object();
-    set(object, "why", text_value(why));
-    set(object, "to_do", text_value(report->nothing_advice));
+    set(object, "why", ss_json_text(why));
+    set(object, "to_do", ss_json_text(report->nothing_advice));
+    set(object, "known_defects", list_value(report->nothing_defects, report->nothing_defect_count));
     return object;
 }
 
@@ -374,8 +375,8 @@ void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_s
         json_array_append_new(suspicions, violation_value(suspicion, style->with_values));
     for (const struct ss_problem *problem = report->problems; problem; problem = problem->next) {
         json_t *item = json_object();
-        set(item, "file", text_value(problem->file));
-        set(item, "message", text_value(problem->message));
+        set(item, "file", ss_json_text(problem->file));
+        set(item, "message", ss_json_text(problem->message));
         json_array_append_new(errors, item);
     }
     set(document, "violations", violations);

@@ -292,6 +292,8 @@ struct ss_report {
     bool ran;
     int status, program_status;
     const char *nothing_why, *nothing_advice;
+    const char *const *nothing_defects; /* known ones, by the versions in the file: a line each */
+    size_t nothing_defect_count;
     const char *logs; /* where the logs lie, for the last line; NULL: not to be said */
     size_t files;
 };

@@ -273,9 +273,10 @@ static pid_t left_behind(const char *directory)
     return found;
 }
 
-/* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. */
+/* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. What is
+ * known of the program by its file alone is in probe then. */
 static const char *why_nothing(const struct ss_report *report, const char *program,
-                               const struct ss_probe *probe, const char **advice)
+                               const char *path, struct ss_probe *probe, const char **advice)
 {
     uint64_t hooked = 0, filtered = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
@@ -285,6 +286,7 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
     *advice = NULL;
     if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
         return NULL;
+    ss_probe_file(path, SS_PROBE_CONTENTS, probe);
     if (report->problems) {
         *advice = "make room or give another --log-dir; log lines that could not be written to the "
                   "file went to standard error, from where `strayspan report -` reads them";
@@ -297,9 +299,9 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
                        filtered ? "its call sites are filtered out"
                                 : "none of its call sites was reached under a subscriber");
     }
-    if (probe->reached && probe->annotated && !probe->has_tracing)
+    if (probe->good && !probe->has_tracing)
         return ss_text("%s is annotated, no span was made", program);
-    if (!probe->reached || probe->stripped || (!probe->has_tracing && !probe->annotated)) {
+    if (!probe->good) {
         *advice = probe->advice;
         return ss_text("%s: %s", program, probe->verdict);
     }
@@ -386,6 +388,9 @@ static bool write_report(struct ss_report *report, const struct settings *settin
                 ss_text_clean_to(why, 400));
         if (advice)
             fprintf(memory, "    to do: %s\n", ss_text_clean_to(advice, 400));
+        for (size_t i = 0; i < report->nothing_defect_count; i++)
+            fprintf(memory, "    known defect in it: %s\n",
+                    ss_text_clean_to(report->nothing_defects[i], 400));
     } else if (!ss_report_found(report) && !report->problems) {
         ss_render_clean(memory, report);
     }
@@ -396,16 +401,16 @@ static bool write_report(struct ss_report *report, const struct settings *settin
 
 /* Reads the logs, reports, and gives our exit status. */
 static int conclude(const struct settings *settings, const char *directory, const char *token,
-                    const char *program, const struct ss_probe *probe, const struct child *child,
-                    FILE *out)
+                    const char *program, const char *path, const struct child *child, FILE *out)
 {
     struct ss_report report;
+    struct ss_probe probe = {.readable = false};
     const char *advice;
     ss_report_init(&report);
     ss_log_read(&report, directory, token);
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
-    const char *why = why_nothing(&report, program, probe, &advice);
+    const char *why = why_nothing(&report, program, path, &probe, &advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;
     int status = exit_status(settings, &report, child, why != NULL);
@@ -415,6 +420,8 @@ static int conclude(const struct settings *settings, const char *directory, cons
     report.program_status = child->status;
     report.nothing_why = why;
     report.nothing_advice = advice;
+    if (why)
+        report.nothing_defects = ss_probe_defects(&probe, &report.nothing_defect_count);
 
     /* On the stream that a JSON document went to, there is nothing else. */
     bool document_alone = !settings->style.format->marked && !settings->output;
@@ -487,7 +494,7 @@ int ss_run(int argc, char **argv)
         fprintf(stderr, "strayspan: %s: not found\n", ss_text_clean(program[0]));
         return SS_EXIT_NOT_FOUND;
     }
-    ss_probe_file(path, &probe);
+    ss_probe_file(path, SS_PROBE_LINKAGE, &probe);
 
     FILE *out = settings.output ? fopen(settings.output, "we") : stderr;
     if (!out) {
@@ -516,7 +523,7 @@ int ss_run(int argc, char **argv)
                 is_directory ? "it is a directory" : strerror(child.exec_error));
         child.status = child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND : SS_EXIT_NOT_EXECUTABLE;
     } else {
-        return conclude(&settings, directory, token, program[0], &probe, &child, out);
+        return conclude(&settings, directory, token, program[0], path, &child, out);
     }
     if (!settings.log_directory)
         ss_log_place_remove(directory);

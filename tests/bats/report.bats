@@ -249,29 +249,6 @@ check_outgoing() {
     assert_regex "$stderr" no-such-rule
 }
 
-@test "probe tells what can be diagnosed" {
-    run "$STRAYSPAN" probe "$c/plain_hello_static"
-    assert_output --partial static
-    run "$STRAYSPAN" probe "$c/annotated_plain"
-    refute_output --partial static
-    run --separate-stderr "$STRAYSPAN" probe no-such-file
-    assert_equal "$status" 2
-    assert_regex "$stderr" no-such-file
-}
-
-@test "probe: a stripped program, and a file that is cut" {
-    program=$build/samples/trixie/release/scope_exit
-    [ -x "$program" ] || skip "the samples are not built"
-    strip -o stripped "$program"
-    run "$STRAYSPAN" probe stripped
-    assert_equal "$status" 1
-    assert_line --index 0 --partial 'stripped: NO: it is stripped'
-    head -c 5000 "$program" >cut
-    run --separate-stderr "$STRAYSPAN" probe cut
-    assert_equal "$status" 2
-    assert_regex "$stderr" 'cut: it is a cut ELF file: it has segments beyond its end'
-}
-
 @test "violations that were counted and not written are a problem, not a clean run" {
     make_log
     jq -c 'select(.type != "violation")' log.jsonl >full.log

@@ -102,11 +102,11 @@ static void test_rows_are_whole(void)
         CHECK(row->crate && row->from && row->rules && row->what);
         CHECK(row->links[0] && ss_text_starts(row->links[0], "https://"));
         CHECK(!row->until == !row->fixed);
-        CHECK(!row->until || (compare_versions(row->from, row->until) <= 0 &&
-                              compare_versions(row->until, row->fixed) < 0));
+        CHECK(!row->until || (ss_compare_versions(row->from, row->until) <= 0 &&
+                              ss_compare_versions(row->until, row->fixed) < 0));
         CHECK(!row->with == !row->with_fixed);
-        CHECK(!row->with || (compare_versions(row->with_from, row->with_until) <= 0 &&
-                             compare_versions(row->with_until, row->with_fixed) < 0));
+        CHECK(!row->with || (ss_compare_versions(row->with_from, row->with_until) <= 0 &&
+                             ss_compare_versions(row->with_until, row->with_fixed) < 0));
     }
 }
 
@@ -229,6 +229,53 @@ static void test_every_rule_has_its_mistake(void)
     }
 }
 
+/* ---- the table for files --------------------------------------------------------------------- */
+
+/* Whether the row is among the known defects of these releases (with: NULL for none). */
+static bool is_known(const struct defect *row, const char *version, const char *with)
+{
+    struct ss_crates crates = {.count = with ? 2 : 1};
+    struct ss_known_defect known[SS_KNOWN_DEFECTS_MAX];
+    crates.crates[0] = (struct ss_crate){row->crate, version, "path"};
+    crates.crates[1] = (struct ss_crate){row->with, with, "path"};
+    size_t count = ss_known_defects(&crates, known, SS_KNOWN_DEFECTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (known[i].rules == row->rules && is(known[i].crate, row->crate) &&
+            is(known[i].version, version) && is(known[i].fixed, row->fixed) &&
+            is(known[i].what, row->what) && is(known[i].with, row->with) &&
+            is(known[i].with_version, with) && is(known[i].links[0], row->links[0]))
+            return true;
+    return false;
+}
+
+static void test_files_have_the_defects_of_their_releases(void)
+{
+    for (size_t i = 0; i < sizeof defects / sizeof defects[0]; i++) {
+        const struct defect *row = &defects[i];
+        CHECK(is_known(row, row->from, row->with_from));
+        CHECK(!row->until || is_known(row, row->until, row->with_until));
+        CHECK(!row->until || !is_known(row, row->fixed, row->with_from));
+        CHECK(!near(row->from, -1) || !is_known(row, near(row->from, -1), row->with_from));
+        CHECK(!row->with || !is_known(row, row->from, row->with_fixed));
+        CHECK(!row->with || !is_known(row, row->from, NULL));
+        CHECK(!is_known(row, NULL, row->with_from));
+        CHECK(is(ss_defect_crate(i), row->crate));
+    }
+    CHECK(!ss_defect_crate(sizeof defects / sizeof defects[0]));
+}
+
+/* Every release that is there is looked at, not the first alone. */
+static void test_a_file_has_several_releases_of_a_crate(void)
+{
+    struct ss_known_defect known[SS_KNOWN_DEFECTS_MAX];
+    const struct ss_crates crates = {.crates = {{"jsonrpsee-core", "0.14.0", "path"},
+                                                {"jsonrpsee-core", NULL, "git 1234567"},
+                                                {"jsonrpsee-core", "0.15.0", "path"}},
+                                     .count = 3};
+    CHECK(ss_known_defects(&crates, known, SS_KNOWN_DEFECTS_MAX) == 1);
+    CHECK(is(known[0].version, "0.15.0"));
+}
+
 int main(void)
 {
     test_rows_are_whole();
@@ -237,5 +284,7 @@ int main(void)
     test_release_not_known();
     test_own_code_is_not_a_dependency();
     test_every_rule_has_its_mistake();
+    test_files_have_the_defects_of_their_releases();
+    test_a_file_has_several_releases_of_a_crate();
     return failures != 0;
 }

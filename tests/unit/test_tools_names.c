@@ -92,6 +92,9 @@ static void test_types(void)
          "core::marker::"
          "Send>>",
          "Arc<dyn Subscriber + Send>"},
+        {"core::ptr::drop_in_place::<tracing_subscriber::fmt::Subscriber<a::B>>",
+         "fmt::Subscriber<B>"},
+        {"core::ptr::drop_glue::<app::Own>", "Own"},
         {"<app::Constant as tracing_core::subscriber::Subscriber>::new_span", "Constant"},
         {"core::ptr::drop_in_place<app::Half<", "Half"},
     };
