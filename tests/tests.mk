@@ -109,6 +109,7 @@ $(tests)/find_tables: $(find_tables) $(wildcard shim/*.h tests/elf/*.h) | $(test
 
 FUZZ_SECONDS ?= 60
 fuzz_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
+probe_fuzz = tools/probe_tables.c tools/file_image.c shim/module_image.c shim/metadata.c $(discovery)
 fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz
