@@ -30,7 +30,7 @@ bool ss_nearby_look(struct ss_thread *thread, struct ss_nearby *nearby)
     return nearby->count;
 }
 
-static const uint8_t *name_nearby(struct ss_nearby *nearby)
+static const uint16_t *name_nearby(struct ss_nearby *nearby)
 {
     if (!nearby->named)
         ss_names_of(nearby->functions, nearby->count, nearby->kinds);
@@ -57,89 +57,58 @@ static int shared(const struct ss_watch *watch, const struct ss_nearby *nearby, 
     return -1;
 }
 
-/* Whether futures are run on the stack now, from the index-th frame outwards. */
-static bool futures_run(struct ss_nearby *nearby, uint32_t index)
+/* Whether a function that had the guard in two of its activations is the body of a future, or run by
+ * one's poll, as code and names tell: others are at liberty to keep a guard from one call to the next.
+ * index: of the function in the chain; now: in nearby. */
+static bool may_poll(const struct ss_entry *entry, const struct ss_watch *watch, uint32_t index,
+                     struct ss_nearby *nearby, uint32_t now)
 {
-    const uint8_t *kinds = name_nearby(nearby);
-    for (uint32_t i = index; i < nearby->count; i++)
-        if (ss_runs_futures(kinds[i]))
-            return true;
-    return false;
-}
-
-/* Whether they were where the first park was. */
-static bool futures_ran(const struct ss_watch *watch)
-{
-    uint8_t kinds[SS_CHAIN];
-    if (!watch->dead_at_park)
+    uint16_t kind = name_nearby(nearby)[now];
+    if (kind & (SS_NAME_UNASKED | SS_NAME_SYNC))
         return false;
-    ss_names_of(watch->park_functions, SS_CHAIN, kinds);
-    for (uint32_t i = 0; i < SS_CHAIN; i++)
-        if (ss_runs_futures(kinds[i]))
-            return true;
-    return false;
-}
-
-/* Whether a closure is a future's body though nothing that runs futures is known: executors are
- * written by hand, too. It is not called in the function that it is written in, and has something
- * to drop where it is left off. */
-static bool is_dropped_by_glue(struct ss_nearby *nearby, uint32_t index)
-{
-    const uint8_t *kinds = name_nearby(nearby);
-    uint32_t caller = index + 1;
-    while (caller < nearby->count && kinds[caller] & SS_NAME_STANDARD)
-        caller++;
-    return caller < nearby->count &&
-           !ss_names_related(SS_IS_ENCLOSING, nearby->functions[index], &nearby->functions[caller],
-                             1) &&
-           ss_name_has_glue(nearby->functions[index]);
-}
-
-/* Whether a function that had the guard in two of its activations may be the body of a future, or
- * hold it, as names tell: a plain function that keeps a guard from one call to the next is at
- * liberty to, and so is a closure that is none. index: of the function in nearby. at_park: its frame
- * of the enter was found dead at one; else the silence of names is not enough. */
-static bool may_poll(const struct ss_watch *watch, struct ss_nearby *nearby, uint32_t index,
-                     bool at_park)
-{
-    uint8_t kind = name_nearby(nearby)[index];
-    if (kind & SS_NAME_UNASKED)
-        return false;
-    if (!kind)
-        return at_park;
-    if (ss_runs_futures(kind))
+    /* What polls a task drops it, too. */
+    if (ss_is_future(kind) || (kind & SS_NAME_POLL && ss_chain_has_body(watch, index)))
         return true;
-    if (!(kind & (SS_NAME_CLOSURE | SS_NAME_STANDARD)))
-        return false;
-    if (futures_run(nearby, index) || futures_ran(watch))
-        return true;
-    return at_park && kind & SS_NAME_CLOSURE && is_dropped_by_glue(nearby, index);
+    return kind & (SS_NAME_CLOSURE | SS_NAME_STANDARD) &&
+           (ss_is_polled(nearby->kinds, nearby->count, now) || ss_was_polled(entry, watch, index));
 }
 
 /* The frame of the future's body that the guard was taken in, where the exit comes of the future
  * being dropped; -1 where it does not, or cannot be told. */
-static int dropped(const struct ss_watch *watch, const struct ss_nearby *nearby)
+static int dropped(const struct ss_entry *entry, const struct ss_watch *watch,
+                   const struct ss_nearby *nearby)
 {
-    uint8_t kind;
+    uint16_t kind;
     int holder = ss_chain_holder(watch);
-    ss_names_of(&watch->frames[holder].function, 1, &kind);
-    if (!(kind & SS_NAME_CLOSURE))
+    uintptr_t function = watch->frames[holder].function;
+    ss_names_of(&function, 1, &kind);
+    if (!(kind & SS_NAME_CLOSURE) || !ss_names_drop(function, nearby->functions, nearby->count))
         return -1;
-    return ss_names_related(SS_IS_GLUE, watch->frames[holder].function, nearby->functions,
-                            nearby->count)
-               ? holder
-               : -1;
+    return kind & SS_NAME_BODY || ss_was_polled(entry, watch, (uint32_t)holder) ? holder : -1;
+}
+
+static uint32_t most_dead(const struct ss_watch *watch)
+{
+    return watch->dead_at_park > watch->dead_at_event ? watch->dead_at_park : watch->dead_at_event;
 }
 
 /* Whether it is worth asking how a guard went whose exit shares no dead frame with its enter: some
  * frames died, and the holder is not known to live. */
 static bool outlived_holder(const struct ss_watch *watch, int index, bool same)
 {
-    uint32_t dead =
-        watch->dead_at_park > watch->dead_at_event ? watch->dead_at_park : watch->dead_at_event;
+    uint32_t dead = most_dead(watch);
     if (dead == 0 || index == 0)
         return false;
     return index < 0 || !same || (uint32_t)ss_chain_holder(watch) < dead;
+}
+
+/* From now on the whole chain is noted at an entry's place. */
+static void watch_all(const struct ss_entry *entry)
+{
+    struct ss_site *site = entry->span ? entry->span->site : NULL;
+    struct ss_place *place = site ? ss_place_find(site->enters, entry->entered.caller) : NULL;
+    if (place)
+        atomic_store_explicit(&place->holding, SS_HOLDING_ALL, memory_order_relaxed);
 }
 
 /* The index of the frame whose guard outlived it, -1 for none; learns where it did not. */
@@ -149,21 +118,23 @@ static int outlived_frame(const struct ss_entry *entry, struct ss_watch *watch,
     uint32_t now;
     bool same;
     int index = shared(watch, nearby, &now, &same);
-    bool at_park = index >= 0 && (uint32_t)index < watch->dead_at_park;
-    bool at_event = index >= 0 && (uint32_t)index < watch->dead_at_event;
-    if ((at_park || at_event) && may_poll(watch, nearby, now, at_park))
-        return index;
-    int body = outlived_holder(watch, index, same) ? dropped(watch, nearby) : -1;
-    if (body >= 0)
+    uint32_t dead = most_dead(watch);
+    if (index >= 0 && (uint32_t)index < dead &&
+        ss_chain_end_of_task(watch, (uint32_t)index) <= dead &&
+        may_poll(entry, watch, (uint32_t)index, nearby, now)) {
+        if (watch->count > 1 || nearby->kinds[now] & SS_NAME_BODY)
+            return index;
+        /* Who called the closure is not known of this enter: of the next ones it will be. */
+        watch_all(entry);
+    }
+    int body = outlived_holder(watch, index, same) ? dropped(entry, watch, nearby) : -1;
+    if (body >= 0 && ss_chain_end_of_task(watch, (uint32_t)body) <= dead)
         return body;
     if (index >= 0 && same && watch->learning) {
         ss_holder_learn(entry, watch, (uint32_t)index);
     } else if (index < 0 && !watch->learning && watch->dead_at_park) {
         /* The holder that was learned is not where this guard was held. */
-        struct ss_site *site = entry->span ? entry->span->site : NULL;
-        struct ss_place *place = site ? ss_place_find(site->enters, entry->entered.caller) : NULL;
-        if (place)
-            atomic_store_explicit(&place->holding, SS_HOLDING_ALL, memory_order_relaxed);
+        watch_all(entry);
     }
     return -1;
 }
@@ -211,10 +182,7 @@ void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
         index = outlived_frame(entry, entry->watch, &nearby);
     struct ss_open *open = index >= 0 ? ss_open_scratch(thread) : NULL;
     if (open) {
-        uint8_t kind;
-        ss_names_of(&entry->watch->frames[index].function, 1, &kind);
         ss_open_copy(entry, open);
-        open->sure = kind;
         ss_judge_held(thread, call, open, (uint32_t)index, false);
     }
     ss_watch_drop(thread, entry);
@@ -227,18 +195,20 @@ static bool is_of_one_task(const struct ss_watch *watch, int index, struct ss_ne
                            uint32_t now)
 {
     enum { NAMELESS = 4 };
-    uint8_t kinds[SS_CHAIN];
-    uint8_t kind = name_nearby(nearby)[now];
+    uint16_t kinds[SS_CHAIN];
+    uint16_t kind = name_nearby(nearby)[now];
     if (!kind)
         return index < NAMELESS;
-    if (kind & SS_NAME_UNASKED || !futures_run(nearby, now))
+    if (kind & (SS_NAME_UNASKED | SS_NAME_SYNC) ||
+        !(kind & (SS_NAME_BODY | SS_NAME_POLL) || ss_is_polled(nearby->kinds, nearby->count, now)))
         return false;
-    bool is_body = kind & SS_NAME_CLOSURE && !(kind & (SS_NAME_RUNTIME | SS_NAME_STANDARD));
+    bool is_body = kind & SS_NAME_BODY ||
+                   (kind & SS_NAME_CLOSURE && !(kind & (SS_NAME_RUNTIME | SS_NAME_STANDARD)));
     ss_chain_kinds(watch, kinds);
     for (int i = 0; i < index && !is_body; i++)
         if (!ss_is_plumbing(kinds[i]))
             return false;
-    return is_body || kind & SS_NAME_STANDARD || ss_runs_futures(kind);
+    return is_body || kind & (SS_NAME_STANDARD | SS_NAME_POLL);
 }
 
 int ss_activation_shared(struct ss_nearby *nearby, const struct ss_open *open)
@@ -250,5 +220,5 @@ int ss_activation_shared(struct ss_nearby *nearby, const struct ss_open *open)
     int index = shared(&open->watch, nearby, &now, &same);
     if (index >= 0 && is_of_one_task(&open->watch, index, nearby, now))
         return index;
-    return dropped(&open->watch, nearby);
+    return dropped(&open->entry, &open->watch, nearby);
 }

@@ -227,8 +227,7 @@ void ss_activation_outlived(struct ss_thread *thread, struct ss_entry *entry, ui
 
 /* An entry that was open over parks with dead frames: whether its guard's holder is among them, and
  * for long enough. parks: how many it takes. */
-static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t parks, uint64_t now,
-                       bool event_loop)
+static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t parks, uint64_t now)
 {
     if (watch->parks[0] < parks && now - watch->parked_at[0] < suspect_ns)
         return false;
@@ -245,16 +244,7 @@ static bool is_suspect(struct ss_entry *entry, struct ss_watch *watch, uint32_t 
     if (watch->parks[holder] < parks && now - watch->parked_at[holder] < suspect_ns)
         return false;
     watch->suspected = true;
-    return ss_taken_in_a_poll(entry, watch, event_loop);
-}
-
-/* What a park was called through: its names are asked for only if they matter. */
-static void note_park(struct ss_thread *thread, struct ss_watch *watch)
-{
-    struct ss_frame frames[SS_CHAIN];
-    uint32_t count = ss_stack_frames(thread, frames, SS_CHAIN);
-    for (uint32_t i = 0; i < SS_CHAIN; i++)
-        watch->park_functions[i] = i < count ? frames[i].function : 0;
+    return ss_taken_in_a_poll(entry, watch);
 }
 
 static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_entry *entry,
@@ -273,7 +263,6 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     uint64_t now = dead > before || asks ? ss_sys_clock(0) : 0;
     if (before == 0) {
         watch->parked = (struct ss_moment){now, caller, thread->serial, 0};
-        note_park(thread, watch);
     }
     for (uint32_t i = before; i < dead; i++)
         watch->parked_at[i] = now;
@@ -282,7 +271,7 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
     watch->dead_at_park = dead;
     if (asks && dead > before)
         atomic_store_explicit(&suspects_due, now + suspect_ns, memory_order_relaxed);
-    if (!asks || !is_suspect(entry, watch, SUSPECT_PARKS, now, thread->event_loop))
+    if (!asks || !is_suspect(entry, watch, SUSPECT_PARKS, now))
         return;
     struct ss_open *open = ss_open_scratch(thread);
     if (open) {
@@ -303,8 +292,7 @@ static void suspect_all(uint32_t parks, uint64_t now)
             struct ss_open open;
             ss_open_copy(&entries[i], &open);
             if (open.watch.count && open.watch.dead_at_park && !open.watch.suspected &&
-                ss_entry_valid(&open.entry) &&
-                is_suspect(&open.entry, &open.watch, parks, now, thread->event_loop))
+                ss_entry_valid(&open.entry) && is_suspect(&open.entry, &open.watch, parks, now))
                 ss_judge_suspicion(SS_RULE_HELD_ACROSS_AWAIT, &open, now);
         }
     }
@@ -325,13 +313,11 @@ static uintptr_t outermost_cfa(const struct ss_entry *entry)
     return watch ? watch->frames[watch->count - 1].cfa : entry->holder.cfa;
 }
 
-/* Whether a walk from here found all alive, and nothing was entered or exited since: an event loop
- * parks at one place over and over. */
-static bool was_here(struct ss_thread *thread, uintptr_t sp, uintptr_t caller)
+/* Whether the last walk that found nothing dead was from the same place, with the same spans open: what
+ * was entered and exited in between changes nothing of them. */
+static bool was_here(struct ss_thread *thread, uint32_t depth, uintptr_t sp, uintptr_t caller)
 {
-    const uint64_t here[4] = {sp, caller,
-                              atomic_load_explicit(&thread->entered, memory_order_relaxed),
-                              atomic_load_explicit(&thread->exited, memory_order_relaxed)};
+    const uint64_t here[4] = {sp, caller, depth, ss_stack_entries(thread)[depth - 1].number};
     bool same = memcmp(thread->walked_at, here, sizeof here) == 0;
     memcpy(thread->walked_at, here, sizeof here);
     return same;
@@ -343,7 +329,7 @@ static void look_at_entries(struct ss_thread *thread, uint32_t depth, uintptr_t 
     struct ss_entry *entries = ss_stack_entries(thread);
     struct walk walk = {.cfa = 0};
     uint32_t least = depth > ENTRIES_MAX ? depth - ENTRIES_MAX : 0;
-    bool walks = !was_here(thread, sp, caller);
+    bool walks = !was_here(thread, depth, sp, caller);
     for (uint32_t i = least; i < depth; i++) {
         uintptr_t cfa =
             entries[i].watch || entries[i].holder.function ? outermost_cfa(&entries[i]) : 0;

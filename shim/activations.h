@@ -22,7 +22,6 @@ enum {
 struct ss_open {
     struct ss_entry entry;
     struct ss_watch watch; /* count 0: nothing is known of its activations */
-    bool sure;             /* the function that held the guard is known by name */
     bool found;            /* rules.c's */
 };
 
@@ -31,7 +30,7 @@ enum { SS_NEARBY = 16 };
 struct ss_nearby {
     uint32_t count;
     uintptr_t functions[SS_NEARBY], cfas[SS_NEARBY];
-    uint8_t kinds[SS_NEARBY]; /* once named */
+    uint16_t kinds[SS_NEARBY]; /* once named */
     bool named;
 };
 

@@ -14,7 +14,7 @@ struct ss_lock;
     X(ss_stacks_lock)    \
     X(ss_values_lock)    \
     X(ss_names_lock)     \
-    X(ss_breaches_lock)     \
+    X(ss_breaches_lock)  \
     X(ss_log_lock)
 
 #define X(name) extern struct ss_lock name __attribute__((visibility("hidden")));

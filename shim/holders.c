@@ -15,7 +15,7 @@ enum { NAMED_FRAMES = 32 }; /* of a stack asked for by name */
 /* What functions are, by name, on the stack of an enter: from its full or typical stack, or from
  * the chain. Returns how many. */
 static uint32_t name_enter(const struct ss_entry *entry, const struct ss_watch *watch,
-                           uint8_t kinds[NAMED_FRAMES])
+                           uint16_t kinds[NAMED_FRAMES])
 {
     uintptr_t addresses[NAMED_FRAMES];
     uint32_t count = 0;
@@ -31,7 +31,7 @@ static uint32_t name_enter(const struct ss_entry *entry, const struct ss_watch *
     return count;
 }
 
-void ss_chain_kinds(const struct ss_watch *watch, uint8_t kinds[SS_CHAIN])
+void ss_chain_kinds(const struct ss_watch *watch, uint16_t kinds[SS_CHAIN])
 {
     uintptr_t addresses[SS_CHAIN];
     for (uint32_t i = 0; i < watch->count; i++)
@@ -39,40 +39,88 @@ void ss_chain_kinds(const struct ss_watch *watch, uint8_t kinds[SS_CHAIN])
     ss_names_of(addresses, watch->count, kinds);
 }
 
+bool ss_is_polled(const uint16_t *kinds, uint32_t count, uint32_t index)
+{
+    for (uint32_t i = index + 1; i < count; i++) {
+        if (kinds[i] & (SS_NAME_SYNC | SS_NAME_UNASKED))
+            return false;
+        if (kinds[i] & (SS_NAME_POLL | SS_NAME_BODY))
+            return ss_is_future(kinds[i]);
+        if (kinds[i] && !(kinds[i] & (SS_NAME_CLOSURE | SS_NAME_STANDARD | SS_NAME_TRACING)))
+            return false;
+    }
+    return false;
+}
+
+bool ss_was_polled(const struct ss_entry *entry, const struct ss_watch *watch, uint32_t index)
+{
+    uint16_t kinds[NAMED_FRAMES];
+    return ss_is_polled(kinds, name_enter(entry, watch, kinds), index);
+}
+
 int ss_chain_holder(const struct ss_watch *watch)
 {
-    uint8_t kinds[SS_CHAIN];
+    uint16_t kinds[SS_CHAIN];
     ss_chain_kinds(watch, kinds);
     for (uint32_t i = 0; i < watch->count; i++)
-        if (kinds[i] && !ss_is_plumbing(kinds[i]))
+        if (kinds[i] & SS_NAME_BODY || (kinds[i] && !ss_is_plumbing(kinds[i])))
             return (int)i;
     return (int)watch->count - 1;
 }
 
+bool ss_chain_has_body(const struct ss_watch *watch, uint32_t index)
+{
+    uint16_t kinds[SS_CHAIN], all = 0;
+    ss_chain_kinds(watch, kinds);
+    for (uint32_t i = 0; i < index; i++)
+        all |= kinds[i];
+    return all & SS_NAME_BODY;
+}
+
+uint32_t ss_chain_end_of_task(const struct ss_watch *watch, uint32_t holder)
+{
+    const uint16_t within = SS_NAME_CLOSURE | SS_NAME_STANDARD | SS_NAME_TRACING | SS_NAME_POLL;
+    const uint16_t body = SS_NAME_CLOSURE | SS_NAME_BODY;
+    uint16_t kinds[SS_CHAIN];
+    uint32_t end = holder + 1;
+    ss_chain_kinds(watch, kinds);
+    if (kinds[holder] & SS_NAME_BODY) {
+        /* What else holds a body may hold what runs it, too. */
+        for (uint32_t i = end; i < watch->count; i++)
+            if (watch->frames[i].function == watch->frames[holder].function)
+                end = i + 1;
+        return end;
+    }
+    for (uint32_t i = end; i < watch->count && kinds[i] & within; i++) {
+        if (kinds[i] & (SS_NAME_BLOCK_ON | SS_NAME_SYNC))
+            break;
+        if ((kinds[i] & body) == body)
+            end = i + 1;
+    }
+    return end;
+}
+
 uint32_t ss_chain_end_of_poll(const struct ss_watch *watch, uint32_t holder)
 {
-    uint8_t kinds[SS_CHAIN];
+    uint16_t kinds[SS_CHAIN];
+    uint32_t end = ss_chain_end_of_task(watch, holder);
     ss_chain_kinds(watch, kinds);
-    uint32_t end = holder + 1;
     while (end < watch->count && kinds[end] && !ss_runs_futures(kinds[end]))
         end++;
     return end;
 }
 
-bool ss_taken_in_a_poll(const struct ss_entry *entry, const struct ss_watch *watch, bool event_loop)
+bool ss_taken_in_a_poll(const struct ss_entry *entry, const struct ss_watch *watch)
 {
-    uint8_t kinds[NAMED_FRAMES];
-    uint32_t count = name_enter(entry, watch, kinds), i = 0, known = 0;
-    while (i < count && (!kinds[i] || ss_is_plumbing(kinds[i])))
-        known += kinds[i++] != 0;
-    if (i == count)
-        return known == 0 && event_loop;
-    if (kinds[i] & SS_NAME_UNASKED || !(kinds[i] & SS_NAME_CLOSURE || ss_runs_futures(kinds[i])))
+    uint16_t kinds[NAMED_FRAMES];
+    uint32_t count = name_enter(entry, watch, kinds), i = 0;
+    while (i < count && !(kinds[i] & SS_NAME_BODY) && (!kinds[i] || ss_is_plumbing(kinds[i])))
+        i++;
+    if (i == count || kinds[i] & SS_NAME_SYNC)
         return false;
-    for (; i < count; i++)
-        if (ss_runs_futures(kinds[i]))
-            return true;
-    return false;
+    if (ss_is_future(kinds[i]))
+        return true;
+    return kinds[i] & SS_NAME_CLOSURE && ss_is_polled(kinds, count, i);
 }
 
 void ss_holder_learn(const struct ss_entry *entry, const struct ss_watch *watch, uint32_t depth)

@@ -1,4 +1,4 @@
-/* What the names of functions say, where a module has them. See names.c. */
+/* What functions are, by their names where their module has any, and by their code. See names.c. */
 #ifndef SS_NAMES_H
 #define SS_NAMES_H
 
@@ -7,36 +7,31 @@
 /* Bits of what a function is. */
 enum {
     SS_NAME_KNOWN = 1,
-    SS_NAME_TRACING = 2,  /* of tracing's crates */
-    SS_NAME_STANDARD = 4, /* of core, alloc or std */
-    SS_NAME_RUNTIME = 8,  /* of a crate that runs futures */
-    SS_NAME_CLOSURE = 16, /* a closure; bodies of async functions and blocks are closures, too */
-    SS_NAME_POLL = 32,    /* it polls, or blocks on, a future */
-    SS_NAME_UNASKED = 64  /* it may have a name, but too many were asked for already */
+    SS_NAME_TRACING = 2,    /* of tracing's crates */
+    SS_NAME_STANDARD = 4,   /* of core, alloc or std */
+    SS_NAME_RUNTIME = 8,    /* of a crate that runs futures */
+    SS_NAME_CLOSURE = 16,   /* a closure; bodies of async functions and blocks are closures, too */
+    SS_NAME_POLL = 32,      /* it polls, or blocks on, a future */
+    SS_NAME_BLOCK_ON = 64,  /* it stays while the future that it runs is suspended */
+    SS_NAME_SYNC = 128,     /* a future itself, it runs what is none */
+    SS_NAME_UNASKED = 256,  /* it may have a name, but the file could not be read just now */
+    SS_NAME_BODY = 512,     /* its code holds the body of an async function or block (bodies.c) */
+    SS_NAME_EXECUTOR = 1024 /* of what polls tasks: other work is run by it, too */
 };
 
 /* What the functions at these addresses are, in kinds; 0 where nothing is known. Reads the symbols
  * of their modules' files, once per function: slow context, no lock held. */
-SS_HIDDEN void ss_names_of(const uintptr_t *addresses, uint32_t count, uint8_t *kinds);
+SS_HIDDEN void ss_names_of(const uintptr_t *addresses, uint32_t count, uint16_t *kinds);
 
-/* What a function may be to the body of a closure: its drop glue (for a future's body: what drops it
- * where it was left off) or that of something that holds it, its own drop glue, or the function that
- * it is written in. */
-enum ss_relation { SS_IS_GLUE, SS_IS_OWN_GLUE, SS_IS_ENCLOSING };
-
-/* Whether one of the functions is that to body. Context as above; answers are kept. */
-SS_HIDDEN bool ss_names_related(enum ss_relation relation, uintptr_t body,
-                                const uintptr_t *functions, uint32_t count);
+/* Whether one of the functions is the drop glue of body (for a future's body: what drops it where it
+ * was left off), or of something that holds it. Context as above; answers are kept. */
+SS_HIDDEN bool ss_names_drop(uintptr_t body, const uintptr_t *functions, uint32_t count);
 
 /* The same of two mangled names. Pure. */
-SS_HIDDEN bool ss_name_is(enum ss_relation relation, const char *name, size_t length,
-                          const char *body, size_t body_length);
-
-/* Whether a body's module has drop glue of its own for it that does something: a future that holds a
- * guard has, a closure that borrows what it uses has not. */
-SS_HIDDEN bool ss_name_has_glue(uintptr_t body);
+SS_HIDDEN bool ss_name_is_glue(const char *name, size_t length, const char *body,
+                               size_t body_length);
 
 /* What a mangled name says. Pure. */
-SS_HIDDEN uint8_t ss_name_kind(const char *name, size_t length);
+SS_HIDDEN uint16_t ss_name_kind(const char *name, size_t length);
 
 #endif

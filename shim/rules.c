@@ -235,10 +235,9 @@ static void judge_held(struct ss_thread *thread, const struct ss_call *call,
     violation.thread_changed = changed;
     violation.entered = open->entry.entered;
     violation.exited.caller = call->caller;
-    /* Nobody else came to harm, or names did not tell a future's body from a function that keeps a
-     * guard as it may. What a user asked for stands. */
-    if (!changed && (!violation.spans_under || !open->sure) &&
-        !ss_options.regraded[SS_RULE_HELD_ACROSS_AWAIT] && violation.severity == SS_SEVERITY_ERROR)
+    /* Nobody else came to harm. What a user asked for stands. */
+    if (!changed && !violation.spans_under && !ss_options.regraded[SS_RULE_HELD_ACROSS_AWAIT] &&
+        violation.severity == SS_SEVERITY_ERROR)
         violation.severity = SS_SEVERITY_WARNING;
     report(thread, span, &violation);
 }
@@ -287,7 +286,6 @@ void ss_judge_exit(struct ss_thread *thread, const struct ss_call *call, struct 
     if (home)
         ss_thread_claim(home, span.serial);
     if (index >= 0) {
-        open->sure = true;
         judge_held(thread, call, span, open, (uint32_t)index, true);
         return;
     }

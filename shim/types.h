@@ -256,16 +256,15 @@ struct ss_watch {
     bool learning;  /* the place does not know its holder yet: the exit tells */
     bool suspected; /* was written as a suspicion */
     int holder;     /* index of the frame that holds the guard as names tell, -1: not asked yet */
-    uint32_t dead_at_park;              /* so many of the innermost were found dead at a park */
-    uint32_t dead_at_event;             /* or at an enter or creation */
-    uint32_t walks;                     /* of the stack at events, so far */
-    uint32_t settled;                   /* with so many dead at parks, the holder was found alive */
-    struct ss_moment parked;            /* the first park that found any dead */
-    uintptr_t park_functions[SS_CHAIN]; /* the functions that this park was called through */
-    uint64_t parked_at[SS_CHAIN];       /* by frame: the first park that found it dead */
-    uint32_t parks[SS_CHAIN];           /* that found it dead */
-    uint32_t made[SS_CHAIN];            /* spans made on the thread while it was dead */
-    uint32_t entered_under[SS_CHAIN];   /* and entered */
+    uint32_t dead_at_park;            /* so many of the innermost were found dead at a park */
+    uint32_t dead_at_event;           /* or at an enter or creation */
+    uint32_t walks;                   /* of the stack at events, so far */
+    uint32_t settled;                 /* with so many dead at parks, the holder was found alive */
+    struct ss_moment parked;          /* the first park that found any dead */
+    uint64_t parked_at[SS_CHAIN];     /* by frame: the first park that found it dead */
+    uint32_t parks[SS_CHAIN];         /* that found it dead */
+    uint32_t made[SS_CHAIN];          /* spans made on the thread while it was dead */
+    uint32_t entered_under[SS_CHAIN]; /* and entered */
     struct ss_activation frames[SS_CHAIN];
 };
 

@@ -69,7 +69,7 @@ unit_history = $(addprefix shim/,history.c records.c output.c options.c)
 unit_flags_history = -ljansson -fno-strict-aliasing
 unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
-unit_names = $(unit_modules) shim/names.c
+unit_names = shim/name_kinds.c
 unit_flags_names = -fsanitize=address
 unit_signature = shim/signature.c shim/instructions.c
 unit_flags_signature = -fsanitize=address,undefined
