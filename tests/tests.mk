@@ -12,7 +12,7 @@ test-programs: c-programs unit-tests $(tests)/find_tables
 
 c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
 	$(wildcard tests/programs/c/*.c)))
-c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
+c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(tests)/c/plugin_host_profiled $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
 	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
@@ -29,6 +29,10 @@ $(tests)/c/fork_handlers: tests/programs/c/fork_handlers.c $(tests)/c/libfork_li
 
 $(tests)/c/annotated_plain_nopie: tests/programs/c/annotated_plain.c tests/programs/c/spans.h | $(tests)/c
 	$(CC) -g -O1 $(tests_cflags) -fno-pie -no-pie -o $@ $< -pthread -ldl
+
+# With -pg a program brings a __gmon_start__ of its own.
+$(tests)/c/plugin_host_profiled: tests/programs/c/plugin_host.c | $(tests)/c
+	$(CC) -g -O1 -pg -rdynamic $(tests_cflags) -o $@ $< -pthread -ldl
 
 $(tests)/c/plain_hello_static: tests/programs/c/plain_hello.c | $(tests)/c
 	$(CC) -g -O1 $(tests_cflags) -static -o $@ $<
