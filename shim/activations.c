@@ -19,6 +19,7 @@
 
 #include "history.h"
 #include "holders.h"
+#include "interpose.h"
 #include "names.h"
 #include "parks.h"
 #include "prim.h"
@@ -34,6 +35,7 @@ enum { WATCHES_AT_ONCE = 4 };
 static const uint64_t suspect_ns = 1000000000;
 
 _Atomic uint32_t ss_parks_wanted;
+_Atomic bool ss_parks_poll;
 
 /* When a guard may have been open for long enough on a thread that sleeps on: the next park of any
  * thread then looks at all. 0: none. */
@@ -344,6 +346,8 @@ static void look_at_entries(struct ss_thread *thread, uint32_t depth, uintptr_t 
 void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
 {
     struct ss_thread *thread = ss_self;
+    if (SS_UNLIKELY(atomic_load_explicit(&ss_parks_poll, memory_order_relaxed)))
+        ss_poll_modules();
     /* A thread without spans is known only where it matters that it waits for events. */
     if (!thread && kind == SS_PARK_EVENTS && ss_options.severities[SS_RULE_BLOCKING_LOOKUP] &&
         (thread = ss_begin()))

@@ -160,7 +160,7 @@ bool ss_attributes_are_of(uintptr_t attributes, const struct ss_site *site, uint
     return true;
 }
 
-/* ---- counting -------------------------------------------------------------------------------- */
+/* ---- how far they got -------------------------------------------------------------------------- */
 
 /* Whether the page of address is mapped still; asked once for neighbours. */
 static bool is_still_there(uintptr_t address, uintptr_t *last_page)
@@ -172,10 +172,16 @@ static bool is_still_there(uintptr_t address, uintptr_t *last_page)
     return true;
 }
 
-/* The module may have gone unnoticed, and something else come in its place. */
-static void count_module(const struct ss_module *m, const struct ss_metadata_set *set,
-                         struct ss_interest_counts counts[SS_LEVEL_COUNT])
+uint32_t ss_callsites_number(const struct ss_module *m)
 {
+    const struct ss_metadata_set *set = callsites_of(m);
+    return set && set->interest_known ? set->count : 0;
+}
+
+/* The module may have gone unnoticed, and something else come in its place. */
+void ss_callsites_reached(const struct ss_module *m, uint8_t *states)
+{
+    const struct ss_metadata_set *set = callsites_of(m);
     uintptr_t metadata_page = 0, callsite_page = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         const uintptr_t *word = (const uintptr_t *)(m->start + set->at[i]);
@@ -191,21 +197,11 @@ static void count_module(const struct ss_module *m, const struct ss_metadata_set
         const uint8_t *byte = (const uint8_t *)at; /* interest, registration: in one word */
         uint8_t interest = __atomic_load_n(&byte[0], __ATOMIC_RELAXED);
         uint8_t registration = __atomic_load_n(&byte[1], __ATOMIC_RELAXED);
-        if (registration != REGISTERED)
-            counts[level].unreached++;
-        else if (interest == INTEREST_NEVER)
-            counts[level].filtered++;
-        else
-            counts[level].live++;
-    }
-}
-
-void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT])
-{
-    const struct ss_module *m;
-    for (uint32_t i = 0; (m = ss_module_at(i)); i++) {
-        const struct ss_metadata_set *set = callsites_of(m);
-        if (m->loaded && set && set->interest_known)
-            count_module(m, set, counts);
+        enum ss_reach reach = registration != REGISTERED   ? SS_REACH_NONE
+                              : interest == INTEREST_NEVER ? SS_REACH_FILTERED
+                                                           : SS_REACH_LIVE;
+        uint8_t state = (uint8_t)(level * 4 + reach);
+        if (state > states[i])
+            states[i] = state;
     }
 }

@@ -391,3 +391,30 @@ void ss_instance_dropped(uintptr_t address, const struct ss_table *table)
     if (ended)
         ss_threads_instance_ended(ended);
 }
+
+/* One of those whose table went with its module, or NULL. */
+static struct address *find_unloaded(void)
+{
+    for (struct address *record = addresses; record; record = record->hh.next) {
+        const struct ss_table *table = record->instance->table;
+        if (table && !atomic_load_explicit(&table->module->loaded, memory_order_relaxed))
+            return record;
+    }
+    return NULL;
+}
+
+void ss_instances_unloaded(void)
+{
+    for (bool more = true; more;) {
+        uint64_t ended = 0;
+        if (!ss_lock(&ss_instances_lock))
+            return;
+        struct address *record = find_unloaded();
+        more = record != NULL;
+        if (record)
+            ended = remove_address(record);
+        ss_unlock(&ss_instances_lock);
+        if (ended)
+            ss_threads_instance_ended(ended);
+    }
+}

@@ -49,6 +49,9 @@ SS_HIDDEN struct ss_span_ref ss_instance_note_span(struct ss_instance *instance,
 /* The object at address is being dropped: its last address ends the instance. */
 SS_HIDDEN void ss_instance_dropped(uintptr_t address, const struct ss_table *table);
 
+/* Ends the instances whose tables were in modules that are loaded no more. Slow context. */
+SS_HIDDEN void ss_instances_unloaded(void);
+
 /* The instance handed a live id out: it is not judged from now on, and the summary names it. */
 SS_HIDDEN void ss_instance_distrust(struct ss_instance *instance);
 

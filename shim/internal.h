@@ -33,8 +33,19 @@ SS_HIDDEN void ss_say(int level, const char *piece, ...) __attribute__((sentinel
  * loader. */
 SS_HIDDEN void ss_modules_update(void);
 
-/* In the child of a fork. */
-SS_HIDDEN void ss_modules_forked(void);
+/* The same from outside the loader, while other threads may be in it: looks at what these have done
+ * with, and leaves the rest for the next time. */
+SS_HIDDEN void ss_modules_poll(void);
+
+/* Whether modules were found gone since this was last asked. */
+SS_HIDDEN bool ss_modules_went(void);
+
+/* Whether there are objects that the loader keeps apart from ours (dlmopen). */
+SS_HIDDEN bool ss_modules_apart(void);
+
+/* Before a fork, and after it in both processes. */
+SS_HIDDEN void ss_modules_fork(void);
+SS_HIDDEN void ss_modules_forked(bool child);
 
 /* The loaded module that holds address, or NULL. Lock-free, any context. */
 SS_HIDDEN struct ss_module *ss_module_of(uintptr_t address);
@@ -98,8 +109,28 @@ SS_HIDDEN void ss_attributes_read(uintptr_t attributes, struct ss_attributes *ou
 SS_HIDDEN bool ss_attributes_are_of(uintptr_t attributes, const struct ss_site *site,
                                     uintptr_t stack_high, struct ss_attributes *out);
 
-/* Adds the state of all known call sites of spans (not of events, where kinds tell) to counts, by
- * level: live (sometimes, always), filtered (never), unreached (not registered). At the end. */
+/* How far a call site of spans got: the more, the greater. */
+enum ss_reach {
+    SS_REACH_UNKNOWN,
+    SS_REACH_NONE,     /* not registered */
+    SS_REACH_FILTERED, /* registered, never wanted */
+    SS_REACH_LIVE      /* sometimes or always wanted */
+};
+
+/* How many call sites of m are known, 0 where it cannot be read how far they got. */
+SS_HIDDEN uint32_t ss_callsites_number(const struct ss_module *m);
+
+/* Notes how far each call site of m got: level * 4 + enum ss_reach in states, that many bytes, which
+ * what was noted before stays in where it is more. Events stay 0, where kinds tell. */
+SS_HIDDEN void ss_callsites_reached(const struct ss_module *m, uint8_t *states);
+
+/* ---- callsite_counts.c ----------------------------------------------------------------------- */
+
+/* Notes how far the call sites of all modules got, as one may be about to go. */
+SS_HIDDEN void ss_callsites_keep(void);
+
+/* Adds all known call sites of spans, those of modules that went too, to counts by level. Copies of
+ * one file count once. At the end. */
 SS_HIDDEN void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT]);
 
 /* ---- cfi.c: walking stacks by call frame information ----------------------------------------- */

@@ -45,6 +45,53 @@ static bool watching(void)
            ss_sys_getpid() == atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
 }
 
+/* ---- modules that come later, and go --------------------------------------------------------- */
+
+typedef int dlclose_fn(void *handle);
+
+static bool up(void)
+{
+    return atomic_load_explicit(&ss_start_up, memory_order_acquire) &&
+           ss_sys_getpid() == atomic_load_explicit(&ss_own_pid, memory_order_relaxed);
+}
+
+/* Objects linked with crti.o call this weak symbol from _init, after their relocation and before
+ * their own constructors: the moment to look at them. */
+SS_EXPORT void __gmon_start__(void);
+void __gmon_start__(void)
+{
+    if (!up())
+        return;
+    int saved = ss_errno();
+    ss_start_look(true);
+    ss_set_errno(saved);
+}
+
+/* For those that do not, and where the program has that symbol itself: now and then. */
+void ss_poll_modules(void)
+{
+    if (up())
+        ss_start_look(false);
+}
+
+/* What is unloaded is forgotten before anything else comes in its place. */
+SS_EXPORT int dlclose(void *handle);
+int dlclose(void *handle)
+{
+    static void *_Atomic cell;
+    dlclose_fn *real_dlclose = (dlclose_fn *)original(&cell, "dlclose");
+    if (!real_dlclose)
+        return -1;
+    if (!up())
+        return real_dlclose(handle);
+    ss_callsites_keep();
+    int status = real_dlclose(handle);
+    int saved = ss_errno();
+    ss_poll_modules();
+    ss_set_errno(saved);
+    return status;
+}
+
 /* ---- getaddrinfo ----------------------------------------------------------------------------- */
 
 static _Atomic uint64_t lookups;
@@ -115,6 +162,7 @@ SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct ad
     getaddrinfo_fn *real_getaddrinfo = (getaddrinfo_fn *)original(&cell, "getaddrinfo");
     if (!real_getaddrinfo)
         return EAI_FAIL;
+    ss_poll_modules();
     if (!watching())
         return real_getaddrinfo(host, service, hints, result);
 
@@ -216,6 +264,7 @@ SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
     if (!real_pthread_create)
         return 11; /* EAGAIN */
     int saved = ss_errno();
+    ss_poll_modules();
     struct start *start = watching() ? describe_start(attributes, function, argument) : NULL;
     ss_set_errno(saved);
     if (!start)
@@ -224,18 +273,4 @@ SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
     if (status != 0)
         put_start(start);
     return status;
-}
-
-/* ---- modules that come later ----------------------------------------------------------------- */
-
-/* Objects linked with crti.o call this weak symbol from _init, after their relocation and before
- * their own constructors: the moment to look at them. */
-SS_EXPORT void __gmon_start__(void);
-void __gmon_start__(void)
-{
-    if (!atomic_load_explicit(&ss_start_up, memory_order_acquire))
-        return;
-    int saved = ss_errno();
-    ss_start_look();
-    ss_set_errno(saved);
 }

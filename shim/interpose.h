@@ -6,6 +6,12 @@
 /* Every libc of Linux has it; weak, so that one without can load us. */
 extern int *__errno_location(void) __attribute__((weak));
 
+/* Ours, or that of a program which brings one (interpose.c). */
+extern void __gmon_start__(void);
+
+/* Looks at modules that came or went, from outside the loader. Slow context. */
+__attribute__((visibility("hidden"))) void ss_poll_modules(void);
+
 static inline int ss_errno(void)
 {
     return __errno_location ? *__errno_location() : 0;

@@ -1,10 +1,10 @@
 /* Which ELF objects are loaded: one record each, found again by address, and when to look for
  * subscriber tables and call sites in them.
  *
- * ss_modules_update is called at start and from inside the loader, by any thread and by several at
- * once. The loader calls back with one of its locks held and the records' lock is taken inside
- * that, never the other way round. Look-ups by address are lock-free, from any context, signal
- * handlers included. */
+ * ss_modules_update is called at start and from inside the loader, ss_modules_poll from outside; by
+ * any thread and by several at once. The loader calls back with one of its locks held and the
+ * records' lock is taken inside that, never the other way round. Look-ups by address are lock-free,
+ * from any context, signal handlers included. */
 #include <asm/fcntl.h>
 #include <link.h>
 #include <stdatomic.h>
@@ -17,7 +17,7 @@
 #include "modules.h"
 #include "prim.h"
 
-enum { PATH_SIZE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
+enum { PAGE = 4096, PATH_SIZE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
 
 /* How far the search of a module has come. */
 enum work { WORK_NEW, WORK_BUSY, WORK_DONE };
@@ -53,6 +53,18 @@ static _Atomic bool postponed;
 
 /* A table was found in some module: only then are call sites looked for. */
 static _Atomic bool tables_somewhere;
+
+/* A module was found gone since this was last asked. */
+static _Atomic bool some_went;
+
+/* The loader has more objects than it shows us: dlmopen made namespaces for them. */
+static _Atomic bool some_apart;
+
+/* The thread is looking, and what calls us now is a signal handler of its. */
+static __thread bool looking;
+
+/* A poll is under way, or a fork, which is not to happen in one. */
+static _Atomic bool polling;
 
 /* ---- the index by address -------------------------------------------------------------------- */
 
@@ -393,13 +405,17 @@ static void finish_walk(const struct walk *walk)
         uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
         for (uint32_t i = 0; i < count; i++) {
             struct record *r = atomic_load_explicit(&records[i], memory_order_relaxed);
-            if (r->seen < walk->ticket)
-                atomic_store_explicit(&r->module.loaded, 0, memory_order_relaxed);
+            if (r->seen < walk->ticket &&
+                atomic_exchange_explicit(&r->module.loaded, 0, memory_order_relaxed))
+                atomic_store_explicit(&some_went, true, memory_order_relaxed);
         }
         rebuild_index();
         if (walk->counted) {
             atomic_store_explicit(&settled_adds, walk->counts.adds, memory_order_relaxed);
             atomic_store_explicit(&settled_subs, walk->counts.subs, memory_order_relaxed);
+            atomic_store_explicit(&some_apart,
+                                  walk->counts.adds - walk->counts.subs > walk->position,
+                                  memory_order_relaxed);
             atomic_store_explicit(&settled, true, memory_order_release);
         }
     }
@@ -481,24 +497,111 @@ static void each_loaded(void (*what)(struct record *))
     }
 }
 
-void ss_modules_forked(void)
+/* Brings the records up to date. False: nothing has changed and nothing was left to do. */
+static bool take_stock(struct walk *walk)
 {
-    /* Not held around the fork: the loader's own lock, which is taken before it, is not either. */
-    atomic_store(&lock.state, 0);
+    (void)dl_iterate_phdr(see, walk);
+    if (walk->unchanged && !atomic_load_explicit(&postponed, memory_order_relaxed))
+        return false;
+    if (walk->ticket)
+        finish_walk(walk);
+    atomic_store_explicit(&postponed, false, memory_order_relaxed);
+    return true;
 }
 
 void ss_modules_update(void)
 {
-    if (!dl_iterate_phdr)
-        return;
     struct walk walk = {0};
-    (void)dl_iterate_phdr(see, &walk);
-    if (walk.unchanged && !atomic_load_explicit(&postponed, memory_order_relaxed))
+    if (!dl_iterate_phdr || looking)
         return;
-    if (walk.ticket)
-        finish_walk(&walk);
-    atomic_store_explicit(&postponed, false, memory_order_relaxed);
-    each_loaded(search_tables);
-    if (atomic_load_explicit(&tables_somewhere, memory_order_acquire))
-        each_loaded(search_callsites);
+    looking = true;
+    if (take_stock(&walk)) {
+        each_loaded(search_tables);
+        if (atomic_load_explicit(&tables_somewhere, memory_order_acquire))
+            each_loaded(search_callsites);
+    }
+    looking = false;
+}
+
+/* ---- from outside the loader ----------------------------------------------------------------- */
+
+/* Whether the loader has done with the pages that tables are in: protecting them comes last. */
+static bool is_protected(const struct ss_module *m)
+{
+    struct ss_mapping mapping;
+    uintptr_t page = m->relro_start & -(uintptr_t)PAGE;
+    return page == (m->relro_end & -(uintptr_t)PAGE) ||
+           (ss_mapping_find(page, &mapping) && !(mapping.protection & PROT_WRITE));
+}
+
+static void search_settled(struct record *r)
+{
+    if (atomic_load_explicit(&r->tables, memory_order_relaxed) == WORK_NEW) {
+        if (is_protected(&r->module))
+            search_tables(r);
+        else
+            atomic_store_explicit(&postponed, true, memory_order_relaxed);
+    }
+    if (atomic_load_explicit(&tables_somewhere, memory_order_acquire) &&
+        atomic_load_explicit(&r->callsites, memory_order_relaxed) == WORK_NEW)
+        search_callsites(r);
+}
+
+/* Inside the loader's call nothing is unmapped, so that a module can be read whose dlclose is under
+ * way on another thread. */
+static int search_held(struct dl_phdr_info *info, size_t size, void *context)
+{
+    const struct walk *walk = context;
+    if (size < offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs ||
+        info->dlpi_adds != walk->counts.adds || info->dlpi_subs != walk->counts.subs)
+        atomic_store_explicit(&postponed, true, memory_order_relaxed);
+    else
+        each_loaded(search_settled);
+    return 1;
+}
+
+void ss_modules_poll(void)
+{
+    struct walk walk = {0};
+    if (!dl_iterate_phdr || looking ||
+        atomic_exchange_explicit(&polling, true, memory_order_acquire))
+        return;
+    looking = true;
+    if (take_stock(&walk))
+        (void)dl_iterate_phdr(search_held, &walk);
+    looking = false;
+    atomic_store_explicit(&polling, false, memory_order_release);
+}
+
+bool ss_modules_went(void)
+{
+    return atomic_load_explicit(&some_went, memory_order_relaxed) &&
+           atomic_exchange_explicit(&some_went, false, memory_order_relaxed);
+}
+
+bool ss_modules_apart(void)
+{
+    return atomic_load_explicit(&some_apart, memory_order_relaxed);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+/* In a poll the loader is locked, which the child would find so for ever. That of a thread which
+ * waits for this one is not waited for. */
+void ss_modules_fork(void)
+{
+    for (uint32_t i = 0; i < BUSY_WAITS; i++) {
+        if (!atomic_exchange_explicit(&polling, true, memory_order_acquire))
+            return;
+        struct __kernel_timespec pause = {0, BUSY_WAIT_NS};
+        (void)SS_SYSCALL_2(__NR_nanosleep, &pause, NULL);
+    }
+}
+
+void ss_modules_forked(bool child)
+{
+    atomic_store_explicit(&polling, false, memory_order_release);
+    /* Not held around the fork: the loader's own lock, which is taken before it, is not either. */
+    if (child)
+        atomic_store(&lock.state, 0);
 }

@@ -16,6 +16,9 @@ enum ss_park_kind {
 /* Whether parks are looked at. While it is 0 the wrappers do nothing else than to jump. */
 extern _Atomic uint32_t ss_parks_wanted SS_HIDDEN;
 
+/* Whether modules that came or went are looked for at parks, as nothing tells of them. */
+extern _Atomic bool ss_parks_poll SS_HIDDEN;
+
 /* The calling thread is about to park. sp: its stack pointer at the call, which is the address of
  * the return address; caller: that return address. Any thread, with errno as the program left it,
  * which is kept; maybe inside a signal handler or inside the shim. */

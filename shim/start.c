@@ -15,6 +15,8 @@
 #include "fork.h"
 #include "history.h"
 #include "hook.h"
+#include "instances.h"
+#include "interpose.h"
 #include "lock.h"
 #include "log.h"
 #include "options.h"
@@ -63,6 +65,7 @@ static void fork_prepare(void)
         ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->state) == SS_BUSY;
     if (forked_inside)
         return;
+    ss_modules_fork();
     ss_span_table_lock();
 #define X(name) (void)ss_lock(&name);
     SS_LOCKS(X)
@@ -77,6 +80,7 @@ static void fork_parent(void)
     SS_LOCKS(X)
 #undef X
     ss_span_table_unlock();
+    ss_modules_forked(false);
 }
 
 /* Nothing is watched any more in this process. */
@@ -102,7 +106,7 @@ static void fork_child(void)
     SS_LOCKS(X)
 #undef X
     ss_span_table_forked();
-    ss_modules_forked();
+    ss_modules_forked(true);
     ss_threads_forked();
     ss_history_forked();
     ss_closed_forked();
@@ -191,6 +195,14 @@ static bool is_second_copy(void)
     return !ss_start_is_own_code((uintptr_t)first);
 }
 
+/* Whether objects that come later call our __gmon_start__: a program built with -pg has its own. */
+static bool is_told_of_modules(void)
+{
+    void (*first)(void) = __gmon_start__;
+    __asm__("" : "+r"(first));
+    return ss_start_is_own_code((uintptr_t)first);
+}
+
 void ss_start_activate(void)
 {
     if (atomic_exchange(&ss_start_active, true))
@@ -205,9 +217,23 @@ void ss_start_activate(void)
     ss_end(thread);
 }
 
-void ss_start_look(void)
+/* Where modules went, their subscribers went with them. */
+static void let_go(void)
 {
-    ss_modules_update();
+    struct ss_thread *thread;
+    if (!atomic_load(&ss_start_active) || !ss_modules_went() || !(thread = ss_begin()))
+        return;
+    ss_instances_unloaded();
+    ss_end(thread);
+}
+
+void ss_start_look(bool inside_loader)
+{
+    if (inside_loader)
+        ss_modules_update();
+    else
+        ss_modules_poll();
+    let_go();
     /* A table that could not be hooked is worth a log too: it says so. */
     if (atomic_load(&ss_start_up) && (ss_hook_count() || ss_hook_refused()))
         ss_start_activate();
@@ -248,7 +274,14 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
     ss_stacks_start();
     ss_log_start();
     atomic_store_explicit(&ss_start_up, true, memory_order_release);
-    ss_start_look();
+    ss_start_look(true);
+    if (!is_told_of_modules()) {
+        SS_VERBOSE(1,
+                   "the program has a __gmon_start__ of its own: objects that it loads are looked "
+                   "for when threads start and wait");
+        atomic_store(&ss_parks_poll, true);
+        atomic_store(&ss_parks_wanted, 1);
+    }
 }
 
 __attribute__((destructor)) static void finish(void)
@@ -258,7 +291,7 @@ __attribute__((destructor)) static void finish(void)
     if (!atomic_load(&ss_start_active) || ss_sys_getpid() != atomic_load(&ss_own_pid))
         return;
     /* Call sites are counted where their modules still are. */
-    ss_modules_update();
+    ss_modules_poll();
     ss_threads_await_ends();
     struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
     /* exit in a signal handler that came while we were inside: what we hold is not given back. */

@@ -18,8 +18,9 @@ SS_HIDDEN const char *ss_start_environment(const char *name);
 /* Whether address lies in our own code. */
 SS_HIDDEN bool ss_start_is_own_code(uintptr_t address);
 
-/* Looks at modules that are new, and begins to watch once there is something to be watched. */
-SS_HIDDEN void ss_start_look(void);
+/* Looks at modules that are new or went, and begins to watch once there is something to be watched.
+ * Inside the loader: on the thread that is loading, with what it loads relocated. */
+SS_HIDDEN void ss_start_look(bool inside_loader);
 
 /* Called once there is something to watch: opens the log where it is asked for. */
 SS_HIDDEN void ss_start_activate(void);

@@ -84,9 +84,9 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     while (times-- > 0)
         for (int i = first; i < argc && !failed; i++)
-            failed = argv[i][0] == '='            ? run(argv[i])
+            failed = argv[i][0] == '='           ? run(argv[i])
                      : strcmp(argv[i], "-") == 0 ? unload(argv[i])
                      : strcmp(argv[i], "@") == 0 ? tell_place(argv[i])
-                                                  : load(argv[i]);
+                                                 : load(argv[i]);
     return failed;
 }
