@@ -113,6 +113,18 @@ static bool set_rule(struct ss_text text)
     return false;
 }
 
+/* Whether the rule that such a part names is one. */
+static bool names_rule(struct ss_text text)
+{
+    const char *end = text.data + text.length, *equal = memchr(text.data, '=', text.length);
+    struct ss_text name =
+        part(text.data + (*text.data == '+' || *text.data == '-'), equal ? equal : end);
+    for (unsigned rule = 0; rule < SS_RULE_COUNT; rule++)
+        if (equals(name, ss_rule_rows[rule].code))
+            return true;
+    return false;
+}
+
 /* Applies a list of rules; warns of each part that is none. */
 static void set_rules(struct ss_text text)
 {
@@ -123,7 +135,8 @@ static void set_rules(struct ss_text text)
         if (stop > at && !set_rule(part(at, stop))) {
             char *bad = ss_copy_text(at, (size_t)(stop - at));
             SS_WARN("option rules: `", bad ? bad : "?",
-                    "` is not +RULE, -RULE or RULE=off|warning|error");
+                    names_rule(part(at, stop)) ? "` is not +RULE, -RULE or RULE=off|warning|error"
+                                               : "` names no rule: strayspan explain lists them");
         }
         at = stop + 1;
     }

@@ -9,6 +9,7 @@
 #include "hook.h"
 #include "instances.h"
 #include "lookups.h"
+#include "namespaces.h"
 #include "options.h"
 #include "prim.h"
 #include "stacks.h"
@@ -629,6 +630,7 @@ static void put_not_judged(struct ss_line *line, const uint64_t counts[SS_UNJUDG
         total += counts[i];
     open_object(line, "not_judged");
     key_number(line, "total", total);
+    key_number(line, "threads", ss_threads_unjudged());
     open_object(line, "by");
     for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
         key_number(line, names[i], counts[i]);
@@ -694,6 +696,26 @@ static void key_consequences(struct ss_line *line, const struct ss_summary_facts
     ss_put(line, "]", 1);
 }
 
+static enum ss_severity severity_in_force(enum ss_rule rule)
+{
+    bool looked_for =
+        rule != SS_RULE_HELD_ACROSS_AWAIT || ss_options.await_check != SS_AWAIT_CHECK_OFF;
+    return looked_for ? ss_options.severities[rule] : SS_SEVERITY_OFF;
+}
+
+static void key_apart(struct ss_line *line)
+{
+    key(line, "apart");
+    ss_put(line, "[", 1);
+    const char *path;
+    for (uint32_t i = 0; (path = ss_namespaces_at(i)); i++) {
+        if (i)
+            ss_put(line, ",", 1);
+        put_text(line, path);
+    }
+    ss_put(line, "]", 1);
+}
+
 void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
                        const struct ss_summary_facts *facts)
 {
@@ -718,6 +740,7 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     for (unsigned i = 0; i < SS_RULE_COUNT; i++) {
         open_object(line, ss_rule_rows[i].code);
         key_number(line, "violations", facts->rules[i].violations);
+        key_text(line, "severity", severity_names[severity_in_force((enum ss_rule)i)]);
         key_number(line, "fingerprints", facts->rules[i].fingerprints);
         key_number(line, "suppressed", facts->rules[i].suppressed);
         close_object(line);
@@ -742,6 +765,8 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     put_call_sites(line);
     put_not_judged(line, unjudged);
     key_number(line, "table_limit", ss_hook_beyond());
+    if (ss_namespaces_at(0))
+        key_apart(line);
     close_record(line);
 }
 
@@ -782,12 +807,29 @@ static void say_span(struct ss_line *line, const struct ss_violation *violation)
         ss_puts(line, "none");
     ss_puts(line, "`");
     if (site && site->file) {
-        ss_puts(line, " (");
+        ss_puts(line, " (made at ");
         ss_put_plain(line, short_file(site->file));
         ss_puts(line, ":");
         ss_put_unsigned(line, site->line);
         ss_puts(line, ")");
     }
+}
+
+/* `, plugin.so+0x12ab`: fit for addr2line. */
+static void say_place(struct ss_line *line, uintptr_t return_address)
+{
+    const struct ss_module *module = ss_module_of(return_address - 1);
+    if (!module)
+        return;
+    const char *slash = strrchr(module->path, '/');
+    ss_puts(line, " at ");
+    ss_put_plain(line, slash ? slash + 1 : module->path);
+    ss_puts(line, "+0x");
+    uintptr_t offset = return_address - 1 - module->bias;
+    unsigned digits = 1;
+    while (digits < 16 && offset >> 4 * digits)
+        digits++;
+    ss_put_hex(line, offset, digits);
 }
 
 void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts, const char *log)
@@ -809,6 +851,7 @@ void ss_record_said(struct ss_line *line, const struct ss_violation_facts *facts
             ss_puts(line, separator);
             ss_puts(line, moment_rows[i].verb);
             say_thread(line, &facts->threads[i]);
+            say_place(line, facts->moments[i]->caller);
             separator = ", ";
         }
     if (log) {

@@ -19,6 +19,7 @@
 #include "interpose.h"
 #include "lock.h"
 #include "log.h"
+#include "namespaces.h"
 #include "options.h"
 #include "output.h"
 #include "parks.h"
@@ -288,10 +289,14 @@ __attribute__((destructor)) static void finish(void)
 {
     /* A vfork's child that exits by mistake, and a process whose state is its parent's, say
      * nothing. */
-    if (!atomic_load(&ss_start_active) || ss_sys_getpid() != atomic_load(&ss_own_pid))
+    if (!atomic_load(&ss_start_up) || ss_sys_getpid() != atomic_load(&ss_own_pid))
         return;
     /* Call sites are counted where their modules still are. */
     ss_modules_poll();
+    if (ss_modules_apart() && ss_namespaces_look() && *ss_options.log_path)
+        ss_start_activate();
+    if (!atomic_load(&ss_start_active))
+        return;
     ss_threads_await_ends();
     struct ss_thread *thread = ss_self == &ss_thread_gone ? NULL : ss_begin();
     /* exit in a signal handler that came while we were inside: what we hold is not given back. */

@@ -210,6 +210,25 @@ static struct ss_thread *take_record(void)
     return thread;
 }
 
+/* Threads that ended and had events which were not judged. */
+static _Atomic uint64_t unjudged_threads;
+
+static uint64_t unjudged_by(const struct ss_thread *thread)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
+        sum += atomic_load(&thread->unjudged[i]);
+    return sum;
+}
+
+uint64_t ss_threads_unjudged(void)
+{
+    uint64_t count = atomic_load(&unjudged_threads) + (unjudged_by(&ss_thread_gone) > 0);
+    for (const struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next)
+        count += unjudged_by(thread) > thread->unjudged_before;
+    return count;
+}
+
 struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
 {
     if (attaching)
@@ -217,6 +236,9 @@ struct ss_thread *ss_thread_attach(const struct ss_thread_facts *facts)
     attaching = true;
     struct ss_thread *thread = take_record();
     if (thread) {
+        uint64_t unjudged = unjudged_by(thread);
+        atomic_fetch_add(&unjudged_threads, unjudged > thread->unjudged_before);
+        thread->unjudged_before = unjudged;
         /* Counters go on where the record's last thread left them: only their sum is told. */
         memset(thread->cached_spans, 0, sizeof thread->cached_spans);
         memset(thread->cached_instances, 0, sizeof thread->cached_instances);
@@ -621,6 +643,7 @@ void ss_threads_forked(void)
         left_open[i].pending = false;
     atomic_store(&left_open_pending, 0);
     inherited = ss_self && ss_self != &ss_thread_gone ? atomic_load(&ss_self->depth) : 0;
+    atomic_store(&unjudged_threads, 0);
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
         atomic_store(&thread->created, 0);
         atomic_store(&thread->entered, 0);
@@ -628,6 +651,7 @@ void ss_threads_forked(void)
         atomic_store(&thread->closed, 0);
         for (unsigned i = 0; i < SS_UNJUDGED_COUNT; i++)
             atomic_store(&thread->unjudged[i], 0);
+        thread->unjudged_before = 0;
         if (thread == ss_self) {
             thread->facts.tid = ss_sys_gettid();
             atomic_store(&thread->moves, 0);

@@ -105,6 +105,9 @@ SS_HIDDEN uint64_t ss_threads_inherited(void);
 /* How many threads were seen. */
 SS_HIDDEN uint32_t ss_threads_seen(void);
 
+/* How many threads had events that were not judged. */
+SS_HIDDEN uint64_t ss_threads_unjudged(void);
+
 /* Bounds of the mapping that holds sp, the calling thread's stack pointer; false if unknown. */
 SS_HIDDEN bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low,
                                uintptr_t *high);

@@ -433,6 +433,7 @@ struct ss_thread {
     struct ss_values *shown_values; /* the copy that a violation of this thread's shows */
     struct ss_thread_facts facts;
     _Atomic uint64_t unjudged[SS_UNJUDGED_COUNT];
+    uint64_t unjudged_before; /* of all kinds, by threads that had the record before */
     struct ss_thread *next;
     struct ss_thread *next_free;
     struct ss_mark marks[SS_MARKS];

@@ -255,6 +255,7 @@ static void read_process(struct ss_reader *reader, struct ss_run *run, const jso
 static void add_not_judged(struct ss_seen *seen, const struct ss_run *run, const json_t *object)
 {
     seen->not_judged += ss_count_of(object, "total");
+    seen->not_judged_threads += ss_count_of(object, "threads");
     const char *reason;
     json_t *value;
     json_object_foreach(json_object_get(object, "by"), reason, value)
@@ -426,6 +427,21 @@ static void add_call_sites(struct ss_report *report, const struct ss_run *run, c
     }
 }
 
+static void add_apart(struct ss_seen *seen, const json_t *paths)
+{
+    size_t index, room = sizeof seen->apart / sizeof seen->apart[0];
+    json_t *item;
+    json_array_foreach(paths, index, item)
+    {
+        const char *path = json_string_value(item);
+        size_t i = 0;
+        while (path && i < room && seen->apart[i] && strcmp(seen->apart[i], path) != 0)
+            i++;
+        if (path && i < room && !seen->apart[i])
+            seen->apart[i] = ss_text_copy(path, strlen(path));
+    }
+}
+
 static void read_summary(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
     struct ss_seen *seen = &reader->report->seen;
@@ -449,9 +465,14 @@ static void read_summary(struct ss_reader *reader, struct ss_run *run, const jso
     {
         seen->suppressed += ss_count_of(rule, "suppressed");
         int row = ss_rule_of(code);
-        if (row >= 0)
-            run->expected[row] = ss_count_of(rule, "fingerprints");
+        if (row < 0)
+            continue;
+        run->expected[row] = ss_count_of(rule, "fingerprints");
+        const char *severity = json_string_value(json_object_get(rule, "severity"));
+        seen->rules_off[row] |=
+            severity && strcmp(severity, "off") == 0 && ss_rule_rows[row].severity;
     }
+    add_apart(seen, json_object_get(record, "apart"));
     add_not_judged(seen, run, json_object_get(record, "not_judged"));
     count_found(reader, run, record);
 }

@@ -330,6 +330,13 @@ static json_t *seen_value(const struct ss_report *report)
             set(reasons, seen->reasons[i].reason, json_integer((json_int_t)seen->reasons[i].count));
     for (size_t i = 0; i < seen->not_judged_instance_count; i++)
         json_array_append_new(instances, instance_value(&seen->not_judged_instances[i]));
+    json_t *rules_off = json_array(), *apart = json_array();
+    for (int i = 0; i < SS_RULE_COUNT; i++)
+        if (seen->rules_off[i])
+            json_array_append_new(rules_off, json_string(ss_rule_rows[i].code));
+    for (size_t i = 0; i < sizeof seen->apart / sizeof seen->apart[0] && seen->apart[i]; i++)
+        json_array_append_new(apart, text_value(seen->apart[i]));
+    set(not_judged, "threads", json_integer((json_int_t)seen->not_judged_threads));
     set(not_judged, "by", reasons);
     set(not_judged, "instances", instances);
     set(object, "processes", processes);
@@ -341,6 +348,8 @@ static json_t *seen_value(const struct ss_report *report)
     set(object, "suppressed", json_integer((json_int_t)seen->suppressed));
     set(object, "call_sites", levels);
     set(object, "not_judged", not_judged);
+    set(object, "rules_off", rules_off);
+    set(object, "apart", apart);
     set(object, "table_limit", json_integer((json_int_t)seen->table_limit));
     return object;
 }

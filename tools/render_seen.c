@@ -70,9 +70,21 @@ static void print_unseen(FILE *out, const struct ss_report *report)
                 list = ss_text("%s%s%s %llu", list ? list : "", list ? ", " : "",
                                clean(seen->reasons[i].reason),
                                (unsigned long long)seen->reasons[i].count);
-        fprintf(out, "unseen:  %s not judged%s%s%s\n", ss_count_text(seen->not_judged, "event"),
-                list ? " (" : "", list ? list : "", list ? ")" : "");
+        fprintf(out, "unseen:  %s on %s not judged%s%s%s\n",
+                ss_count_text(seen->not_judged, "event"),
+                ss_count_text(seen->not_judged_threads, "thread"), list ? " (" : "",
+                list ? list : "", list ? ")" : "");
     }
+    const char *off = NULL;
+    for (int i = 0; i < SS_RULE_COUNT; i++)
+        if (seen->rules_off[i])
+            off = off ? ss_text("%s, %s", off, ss_rule_rows[i].code) : ss_rule_rows[i].code;
+    if (off)
+        fprintf(out, "unseen:  not looked for, by options: %s\n", off);
+    for (size_t i = 0; i < sizeof seen->apart / sizeof seen->apart[0] && seen->apart[i]; i++)
+        fprintf(out,
+                "unseen:  %s is in a namespace of its own (dlmopen), where nothing is hooked\n",
+                clean(seen->apart[i]));
     for (size_t i = 0; i < seen->not_judged_instance_count; i++) {
         const char *type = ss_short_type(seen->not_judged_instances[i].type);
         fprintf(out, "unseen:  a subscriber that gives one id to several spans is not judged: %s\n",

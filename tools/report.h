@@ -261,7 +261,9 @@ struct ss_program_sites {
 
 struct ss_seen {
     uint64_t created, entered, exited, closed, threads, instances, lookups, table_limit;
-    uint64_t not_judged, suppressed;
+    uint64_t not_judged, not_judged_threads, suppressed;
+    bool rules_off[SS_RULE_COUNT]; /* by options, and not by default */
+    const char *apart[16];         /* objects with tracing that dlmopen loaded; NULL: no more */
     struct {
         const char *reason;
         uint64_t count;

@@ -292,6 +292,11 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
                   "file went to standard error, from where `strayspan report -` reads them";
         return ss_text("the log of %s could not be read", program);
     }
+    if (report->seen.apart[0] && !hooked) {
+        *advice = "load it with dlopen: a preload does not get into other namespaces";
+        return ss_text("%s loaded %s by dlmopen, into a namespace where nothing can be hooked",
+                       program, report->seen.apart[0]);
+    }
     if (report->processes && hooked) {
         *advice = filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
                            : "run the part of it that makes spans, with a subscriber installed";

@@ -50,8 +50,8 @@ static bool is_word_of(const char *words, const char *value, size_t length)
     return false;
 }
 
-/* Whether every part of a rules value is +RULE, -RULE or RULE=severity. */
-static bool are_rules(const char *text)
+/* Ends with an error where a part of a rules value is not +RULE, -RULE or RULE=severity. */
+static void check_rules(const struct ss_usage *usage, const char *text)
 {
     static const char *const severities[] = SS_SEVERITY_NAMES;
     while (*text) {
@@ -59,15 +59,23 @@ static bool are_rules(const char *text)
         char *equal = strchr(part, '=');
         text += strlen(part);
         text += *text == ',';
-        bool good = *part == '+' || *part == '-';
+        bool good = !*part || ((*part == '+' || *part == '-') && !equal);
         if (equal)
             *equal = 0;
         for (unsigned i = 0; equal && !good && i < SS_SEVERITY_COUNT; i++)
             good = strcmp(equal + 1, severities[i]) == 0;
-        if (*part && (!good || ss_rule_of(part + (equal ? 0 : 1)) < 0))
-            return false;
+        const char *rule = part + (*part == '+' || *part == '-');
+        if (*part && ss_rule_of(rule) < 0)
+            ss_usage_error(usage,
+                           "option `--options`: rules: no rule `%s`; `strayspan explain` "
+                           "lists them",
+                           rule);
+        if (!good)
+            ss_usage_error(usage,
+                           "option `--options`: rules: `%s` wants + or - before it, or "
+                           "=off|warning|error behind it",
+                           rule);
     }
-    return true;
 }
 
 static void check_option(const struct ss_usage *usage, const char *name, size_t name_length,
@@ -94,7 +102,7 @@ static void check_option(const struct ss_usage *usage, const char *name, size_t 
         long most = strtol(strstr(option->arg, "..") + 2, NULL, 10);
         good = length && !*end && number >= least && number <= most;
     } else if (strcmp(option->type, "RULES") == 0) {
-        good = are_rules(text);
+        check_rules(usage, text);
     }
     if (!good)
         ss_usage_error(usage, "option `--options`: %s: bad value `%s`, want %s", option->name, text,

@@ -88,6 +88,23 @@ uint64_t ss_instances_seen(void)
     return 2;
 }
 
+struct ss_module *ss_module_of(uintptr_t address)
+{
+    (void)address;
+    return NULL;
+}
+
+uint64_t ss_threads_unjudged(void)
+{
+    return 0;
+}
+
+const char *ss_namespaces_at(uint32_t number)
+{
+    (void)number;
+    return NULL;
+}
+
 uint32_t ss_hook_beyond(void)
 {
     return 0;
@@ -132,7 +149,7 @@ uint32_t ss_breaches_worse(struct ss_worse worse[SS_WORSE_MAX])
 }
 
 bool ss_breaches_consequence_at(uint32_t index, uint64_t *of, enum ss_consequence_kind *kind,
-                             uint64_t *count)
+                                uint64_t *count)
 {
     *of = 0xabc;
     *kind = (enum ss_consequence_kind)(index % SS_CONSEQUENCE_COUNT);
@@ -787,15 +804,17 @@ static void test_said(void)
 {
     struct ss_violation violation = held();
     check_said(&violation,
-               "strayspan: error[held-across-await]: the guard of span `work` (x/src/a.rs:7) stays "
+               "strayspan: error[held-across-await]: the guard of span `work` (made at "
+               "x/src/a.rs:7) stays "
                "open while its task sleeps; made on thread 1 `worker`, entered on thread 1 "
                "`worker`, parked on thread 1 `worker`, exited on thread 2 `worker`");
     violation.suspicion = true;
     violation.exited.thread = 0;
-    check_said(&violation,
-               "strayspan: suspicion[held-across-await]: the guard of span `work` (x/src/a.rs:7) "
-               "stays open while its task sleeps; made on thread 1 `worker`, entered on thread 1 "
-               "`worker`, parked on thread 1 `worker`");
+    check_said(
+        &violation,
+        "strayspan: suspicion[held-across-await]: the guard of span `work` (made at x/src/a.rs:7) "
+        "stays open while its task sleeps; made on thread 1 `worker`, entered on thread 1 "
+        "`worker`, parked on thread 1 `worker`");
     violation.site = NULL;
     violation.created.thread = violation.entered.thread = violation.parked.thread = 0;
     check_said(&violation, "strayspan: suspicion[held-across-await]: the guard of span "
