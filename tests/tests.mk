@@ -13,7 +13,7 @@ test-programs: c-programs unit-tests $(tests)/find_tables
 c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
 	$(wildcard tests/programs/c/*.c)))
 c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(tests)/c/plugin_host_profiled $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
-	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
+	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl musl_all_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
 
@@ -49,7 +49,7 @@ $(tests)/c/code_table_stripped: tests/programs/c/code_table.c | $(tests)/c
 	$(CC) -O1 $(tests_cflags) -s -o $@ $< -pthread
 
 # Where there is no musl, these programs are not built and their tests are skipped.
-$(tests)/c/%_musl: tests/programs/c/%.c | $(tests)/c
+$(tests)/c/%_musl: tests/programs/c/%.c tests/programs/c/spans.h shim/strayspan.h | $(tests)/c
 	! command -v musl-gcc >/dev/null || musl-gcc -g -O1 -o $@ $<
 
 $(tests)/c/%.so: tests/programs/c/%.cpp | $(tests)/c

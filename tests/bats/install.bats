@@ -61,16 +61,6 @@ opt/x/lib/strayspan/libstrayspan.so 755"
     refute_output --partial __tls_get_addr
 }
 
-@test "a program of another libc runs unharmed" {
-    [ -x "$c/plain_hello_musl" ] || skip "there is no musl-gcc"
-    loader=$(readelf -lW "$c/plain_hello_musl" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
-    [ -x "$loader" ] || skip "there is no musl loader"
-    run --separate-stderr env LD_PRELOAD="$STRAYSPAN_SHIM" "$c/plain_hello_musl"
-    assert_success
-    assert_output hello
-    assert_equal "$stderr" ""
-}
-
 @test "the messages of the loader are none, for a program without anything to see" {
     run --separate-stderr env LD_PRELOAD="$STRAYSPAN_SHIM" LD_BIND_NOW=1 /bin/true
     assert_success
