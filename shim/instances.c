@@ -136,6 +136,8 @@ static struct ss_instance *make(const struct ss_table *table, const uintptr_t wo
     if (!instance)
         return NULL;
     instance->table = table;
+    if (table)
+        atomic_fetch_add(&table->module->instances, 1);
     instance->words[0] = words[0];
     instance->words[1] = words[1];
     instance->word_count = count;

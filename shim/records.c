@@ -696,6 +696,24 @@ static void key_consequences(struct ss_line *line, const struct ss_summary_facts
     ss_put(line, "]", 1);
 }
 
+/* The modules of which no subscriber was called. */
+static void key_silent(struct ss_line *line)
+{
+    bool any = false;
+    const struct ss_module *module;
+    key(line, "silent");
+    ss_put(line, "[", 1);
+    for (uint32_t i = 0; (module = ss_module_at(i)); i++) {
+        if (!module->tables_hooked || atomic_load(&module->instances))
+            continue;
+        if (any)
+            ss_put(line, ",", 1);
+        ss_put_unsigned(line, module->id);
+        any = true;
+    }
+    ss_put(line, "]", 1);
+}
+
 static enum ss_severity severity_in_force(enum ss_rule rule)
 {
     bool looked_for =
@@ -765,6 +783,7 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     put_call_sites(line);
     put_not_judged(line, unjudged);
     key_number(line, "table_limit", ss_hook_beyond());
+    key_silent(line);
     if (ss_namespaces_at(0))
         key_apart(line);
     close_record(line);

@@ -427,6 +427,21 @@ static void add_call_sites(struct ss_report *report, const struct ss_run *run, c
     }
 }
 
+static void add_silent(const struct ss_run *run, const json_t *ids)
+{
+    for (int id = 1; id < SS_MODULES_MAX; id++) {
+        struct ss_binary *binary = run->binaries[id];
+        if (!binary || !binary->subscribers)
+            continue;
+        size_t index;
+        json_t *item;
+        bool silent = false;
+        json_array_foreach(ids, index, item) silent |= json_integer_value(item) == id;
+        binary->silent |= silent;
+        binary->called |= !silent;
+    }
+}
+
 static void add_apart(struct ss_seen *seen, const json_t *paths)
 {
     size_t index, room = sizeof seen->apart / sizeof seen->apart[0];
@@ -472,6 +487,7 @@ static void read_summary(struct ss_reader *reader, struct ss_run *run, const jso
         seen->rules_off[row] |=
             severity && strcmp(severity, "off") == 0 && ss_rule_rows[row].severity;
     }
+    add_silent(run, json_object_get(record, "silent"));
     add_apart(seen, json_object_get(record, "apart"));
     add_not_judged(seen, run, json_object_get(record, "not_judged"));
     count_found(reader, run, record);

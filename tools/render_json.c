@@ -307,6 +307,7 @@ static json_t *seen_value(const struct ss_report *report)
         set(item, "subscribers", json_integer((json_int_t)binary->subscribers));
         set(item, "unhooked", json_integer((json_int_t)binary->unhooked));
         set(item, "off", json_integer((json_int_t)binary->off));
+        set(item, "called", json_boolean(binary->called));
         set(item, "evidence", ss_json_text(binary->evidence));
         set(item, "tracing_core", ss_json_text(binary->tracing_core));
         set(item, "tracing_subscriber", ss_json_text(binary->tracing_subscriber));
@@ -335,7 +336,7 @@ static json_t *seen_value(const struct ss_report *report)
         if (seen->rules_off[i])
             json_array_append_new(rules_off, json_string(ss_rule_rows[i].code));
     for (size_t i = 0; i < sizeof seen->apart / sizeof seen->apart[0] && seen->apart[i]; i++)
-        json_array_append_new(apart, text_value(seen->apart[i]));
+        json_array_append_new(apart, ss_json_text(seen->apart[i]));
     set(not_judged, "threads", json_integer((json_int_t)seen->not_judged_threads));
     set(not_judged, "by", reasons);
     set(not_judged, "instances", instances);

@@ -52,6 +52,20 @@ static void print_hooked(FILE *out, const struct ss_report *report)
     }
 }
 
+/* Whether a level has call sites and none of them was as much as asked about: a limit to the level
+ * lets no such call site come so far. */
+static bool is_below_limit(const struct ss_seen *seen)
+{
+    for (int level = 0; level < SS_LEVELS; level++) {
+        const struct ss_level_counts *counts = &seen->call_sites[level];
+        if (strcmp(ss_level_names[level], "INFO") == 0)
+            return false;
+        if (counts->unreached && !counts->filtered && !counts->live)
+            return true;
+    }
+    return false;
+}
+
 static void print_unseen(FILE *out, const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
@@ -62,7 +76,7 @@ static void print_unseen(FILE *out, const struct ss_report *report)
     if (filtered || unreached)
         fprintf(out, "unseen:  call sites of spans: %s%s%s%s\n", filtered ? filtered : "",
                 filtered && unreached ? ", " : "", unreached ? unreached : "",
-                filtered ? ": RUST_LOG=trace would check more" : "");
+                filtered || is_below_limit(seen) ? ": RUST_LOG=trace would check more" : "");
     if (seen->not_judged) {
         char *list = NULL;
         for (size_t i = 0; i < sizeof seen->reasons / sizeof seen->reasons[0]; i++)
@@ -75,6 +89,12 @@ static void print_unseen(FILE *out, const struct ss_report *report)
                 ss_count_text(seen->not_judged_threads, "thread"), list ? " (" : "",
                 list ? list : "", list ? ")" : "");
     }
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next)
+        if (binary->silent && !binary->called)
+            fprintf(out,
+                    "unseen:  %s was hooked, but no span was made there: no subscriber was "
+                    "installed, or no call site reached under one\n",
+                    clean(binary->path));
     const char *off = NULL;
     for (int i = 0; i < SS_RULE_COUNT; i++)
         if (seen->rules_off[i])

@@ -46,6 +46,7 @@ struct ss_binary {
     const char *build_id;                /* hex; NULL: none */
     bool program;                        /* it was the executable of a process */
     uint64_t subscribers, unhooked, off; /* off: of those hooked, switched off at run time */
+    bool silent, called; /* in some process none, in another one of its subscribers was called */
     const char *evidence;
     const char *tracing_core, *tracing_subscriber;
     struct ss_symbols *symbols;

@@ -18,6 +18,7 @@
 #include "../shim/option_table.h"
 #include "command_line.h"
 #include "commands.h"
+#include "inner_program.h"
 #include "probe.h"
 #include "shim_options.h"
 #include "text.h"
@@ -273,16 +274,31 @@ static pid_t left_behind(const char *directory)
     return found;
 }
 
+/* The module that was hooked, where it is one of the program's and not itself. */
+static const char *hooked_program(const struct ss_report *report, const char *program)
+{
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next) {
+        const char *slash = strrchr(binary->path, '/');
+        if (binary->subscribers && !binary->program)
+            return ss_text("%s in %s", slash ? slash + 1 : binary->path, program);
+        if (binary->subscribers)
+            return slash ? slash + 1 : binary->path;
+    }
+    return program;
+}
+
 /* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. What is
  * known of the program by its file alone is in probe then. */
-static const char *why_nothing(const struct ss_report *report, const char *program,
-                               const char *path, struct ss_probe *probe, const char **advice)
+static const char *why_nothing(const struct ss_report *report, char **argv, const char *path,
+                               struct ss_probe *probe, const char **advice)
 {
-    uint64_t hooked = 0, filtered = 0;
+    const char *program = argv[0], *inner;
+    uint64_t hooked = 0, filtered = 0, live = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
         hooked += process->hooked;
     for (int level = 0; level < SS_LEVELS; level++)
-        filtered += report->seen.call_sites[level].filtered;
+        filtered += report->seen.call_sites[level].filtered,
+            live += report->seen.call_sites[level].live;
     *advice = NULL;
     if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
         return NULL;
@@ -300,10 +316,16 @@ static const char *why_nothing(const struct ss_report *report, const char *progr
     if (report->processes && hooked) {
         *advice = filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
                            : "run the part of it that makes spans, with a subscriber installed";
-        return ss_text("%s has `tracing` in it and was hooked, but no span was made: %s", program,
+        return ss_text("%s has `tracing` in it and was hooked, but no span was made: %s",
+                       hooked_program(report, program),
                        filtered ? "its call sites are filtered out"
-                                : "none of its call sites was reached under a subscriber");
+                       : live   ? "those of its call sites that are let through were not reached"
+                                : "no subscriber was installed, or none of its call sites reached "
+                                  "under one");
     }
+    if (!probe->has_tracing && !probe->good && (inner = ss_inner_program(argv, probe)) &&
+        strcmp(inner, program) != 0)
+        program = ss_text("%s (in the command of %s)", inner, program);
     if (probe->good && !probe->has_tracing)
         return ss_text("%s is annotated, no span was made", program);
     if (!probe->good) {
@@ -406,7 +428,7 @@ static bool write_report(struct ss_report *report, const struct settings *settin
 
 /* Reads the logs, reports, and gives our exit status. */
 static int conclude(const struct settings *settings, const char *directory, const char *token,
-                    const char *program, const char *path, const struct child *child, FILE *out)
+                    char **argv, const char *path, const struct child *child, FILE *out)
 {
     struct ss_report report;
     struct ss_probe probe = {.readable = false};
@@ -415,7 +437,7 @@ static int conclude(const struct settings *settings, const char *directory, cons
     ss_log_read(&report, directory, token);
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
-    const char *why = why_nothing(&report, program, path, &probe, &advice);
+    const char *why = why_nothing(&report, argv, path, &probe, &advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;
     int status = exit_status(settings, &report, child, why != NULL);
@@ -528,7 +550,7 @@ int ss_run(int argc, char **argv)
                 is_directory ? "it is a directory" : strerror(child.exec_error));
         child.status = child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND : SS_EXIT_NOT_EXECUTABLE;
     } else {
-        return conclude(&settings, directory, token, program[0], path, &child, out);
+        return conclude(&settings, directory, token, program, path, &child, out);
     }
     if (!settings.log_directory)
         ss_log_place_remove(directory);
