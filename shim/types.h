@@ -59,7 +59,7 @@ struct ss_module {
     uint32_t metadata_order;  /* enum ss_metadata_order */
     void *callsites;          /* callsites.c's own */
     char tracing_core[32], tracing_subscriber[32]; /* versions, empty where not known */
-    _Atomic uint32_t instances; /* of its tables, that were seen (instances.c) */
+    _Atomic uint32_t instances;                    /* of its tables, that were seen (instances.c) */
     uint32_t logged; /* records.c: 0, or one more than the tables it was logged with */
 };
 
