@@ -26,5 +26,6 @@ int ss_run(int argc, char **argv);
 int ss_report(int argc, char **argv);
 int ss_probe(int argc, char **argv);
 int ss_explain(int argc, char **argv);
+int ss_bundle(int argc, char **argv);
 
 #endif

@@ -109,12 +109,25 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
     return false;
 }
 
+/* Where a record begins in a line of a stream, which a program and its logger may have a part in: what
+ * stands before it is a container's name or a time. False: it is somebody else's line. */
+static bool find_record(const char **line, size_t *length)
+{
+    static const char begin[] = "{\"v\":";
+    const char *at = memmem(*line, *length, begin, sizeof begin - 1);
+    if (!at)
+        return false;
+    *length -= (size_t)(at - *line);
+    *line = at;
+    return true;
+}
+
 static void read_line(struct ss_reader *reader, const char *line, size_t length)
 {
     reader->line++;
-    if (length == 0 || known_repeat(reader, line, length))
+    if (reader->stream && !find_record(&line, &length))
         return;
-    if (reader->stream && line[0] != '{')
+    if (length == 0 || known_repeat(reader, line, length))
         return;
     json_error_t error;
     json_t *record = json_loadb(line, length, JSON_ALLOW_NUL, &error);

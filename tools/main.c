@@ -17,6 +17,7 @@ static const struct ss_command commands[] = {
     {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
     {"probe", ss_probe, "[options] FILE|DIR...",
      "can these files be diagnosed, and what is in them"},
+    {"bundle", ss_bundle, "[options] DIR", "put what a container needs into a folder"},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

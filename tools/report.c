@@ -87,12 +87,13 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
     }
 }
 
-enum { OUTPUT, CHECK, DENY };
+enum { OUTPUT, CHECK, DENY, ROOT };
 
 static const struct ss_flag flags[] = {
     [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
     [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
     [DENY] = {"deny", "RULE|warnings", "with --check: this counts too"},
+    [ROOT] = {"root", "DIR", "the programs that ran are below DIR: a container's files"},
     SS_STYLE_FLAGS,
     {NULL, NULL, NULL},
 };
@@ -127,6 +128,9 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             break;
         case CHECK:
             settings->check = true;
+            break;
+        case ROOT:
+            ss_symbolize_below(value);
             break;
         case DENY:
             if (!ss_deny_add(&settings->deny, value))

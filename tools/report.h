@@ -331,6 +331,9 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token);
  * in. At least one, if only with its address. Cached. */
 struct ss_frames ss_symbolize(struct ss_address address);
 
+/* The binaries lie below directory: a container's root. Before the first of them is looked at. */
+void ss_symbolize_below(const char *directory);
+
 /* ---- demangle.c ------------------------------------------------------------------------------ */
 
 /* A symbol as its language writes it, without hash; the symbol itself where it is none of these. */

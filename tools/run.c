@@ -23,8 +23,6 @@
 #include "shim_options.h"
 #include "text.h"
 
-#define SHIM_NAME "libstrayspan.so"
-
 enum { LOG_DIR, OUTPUT, EXITCODE, DENY, REQUIRE_HOOKED, OPTIONS };
 
 static const struct ss_flag flags[] = {
@@ -100,36 +98,6 @@ static int read_flags(int argc, char **argv, struct settings *settings)
 }
 
 /* ---- the program's environment ---- */
-
-/* The shim, beside us or in the library directory beside ours; NULL, and said: it is missing. */
-static const char *find_shim(void)
-{
-    static const char *const places[] = {"", "../lib/strayspan/"};
-    char self[PATH_MAX], found[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash = length > 0 ? (self[length] = 0, strrchr(self, '/')) : NULL;
-    if (!slash) {
-        fprintf(stderr, "strayspan: /proc/self/exe: %s: cannot find " SHIM_NAME "\n",
-                strerror(errno));
-        return NULL;
-    }
-    slash[1] = 0;
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (!realpath(ss_text("%s%s%s", self, places[i], SHIM_NAME), found))
-            continue;
-        if (!strpbrk(found, " :"))
-            return ss_text_copy(found, strlen(found));
-        fprintf(stderr,
-                "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon: install it "
-                "elsewhere\n",
-                ss_text_clean(found));
-        return NULL;
-    }
-    fprintf(stderr,
-            "strayspan: " SHIM_NAME " is not there: looked for it in %s and %s../lib/strayspan/\n",
-            ss_text_clean(self), ss_text_clean(self));
-    return NULL;
-}
 
 static const char *preload_value(const char *shim, const struct ss_probe *probe)
 {
@@ -513,9 +481,16 @@ int ss_run(int argc, char **argv)
     int index = read_flags(argc, argv, &settings);
     char **program = argv + index;
 
-    const char *shim = find_shim();
+    const char *shim = ss_find_shim();
     if (!shim)
         return SS_EXIT_FAILED;
+    if (strpbrk(shim, " :")) {
+        fprintf(stderr,
+                "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon: install it "
+                "elsewhere\n",
+                ss_text_clean(shim));
+        return SS_EXIT_FAILED;
+    }
     const char *path = ss_find_program(program[0]);
     if (!path) {
         fprintf(stderr, "strayspan: %s: not found\n", ss_text_clean(program[0]));

@@ -2,9 +2,12 @@
  * shared table, described from it, and put together for the environment. Called by run.c. */
 #include "shim_options.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../shim/option_table.h"
 #include "report.h"
@@ -157,4 +160,26 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
     return ss_text("quiet=1:history=256:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
                    users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
                    quote);
+}
+
+const char *ss_find_shim(void)
+{
+    static const char *const places[] = {"", "../lib/strayspan/"};
+    char self[PATH_MAX], found[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = length > 0 ? (self[length] = 0, strrchr(self, '/')) : NULL;
+    if (!slash) {
+        fprintf(stderr, "strayspan: /proc/self/exe: %s: cannot find " SS_SHIM_NAME "\n",
+                strerror(errno));
+        return NULL;
+    }
+    slash[1] = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (realpath(ss_text("%s%s%s", self, places[i], SS_SHIM_NAME), found))
+            return ss_text_copy(found, strlen(found));
+    fprintf(stderr,
+            "strayspan: " SS_SHIM_NAME
+            " is not there: looked for it in %s and %s../lib/strayspan/\n",
+            ss_text_clean(self), ss_text_clean(self));
+    return NULL;
 }

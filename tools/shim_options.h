@@ -17,4 +17,10 @@ void ss_shim_options_check(const struct ss_usage *usage, const char *text);
  * can hold. */
 const char *ss_shim_options_value(const char *directory, const char *token, const char *more);
 
+#define SS_SHIM_NAME "libstrayspan.so"
+
+/* The path of the library, beside the command or in the library directory beside that; NULL, and said:
+ * it is missing. */
+const char *ss_find_shim(void);
+
 #endif

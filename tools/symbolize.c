@@ -53,6 +53,14 @@ static char *hex_of(const unsigned char *bytes, size_t length)
     return hex;
 }
 
+/* Where the paths of the log begin; NULL: at our own root. */
+static const char *files_below;
+
+void ss_symbolize_below(const char *directory)
+{
+    files_below = directory;
+}
+
 /* The build id of a file: hex, "" where it has none, NULL (and *why) where it is no readable ELF.
  */
 static const char *build_id_of_file(const char *path, const char **why)
@@ -89,9 +97,10 @@ static const char *usable_file(struct ss_binary *binary)
         binary->problem = "not a file";
         return NULL;
     }
-    const char *found = build_id_of_file(binary->path, &why);
+    const char *own = files_below ? ss_text("%s%s", files_below, binary->path) : binary->path;
+    const char *found = build_id_of_file(own, &why);
     if (found && (!binary->build_id || strcmp(found, binary->build_id) == 0))
-        return binary->path;
+        return own;
 
     if (binary->build_id && strlen(binary->build_id) > 2 &&
         strspn(binary->build_id, "0123456789abcdef") == strlen(binary->build_id)) {

@@ -3,30 +3,7 @@
 # in whole Debian roots.
 setup() {
     load setup
-}
-
-# A folder with the loader, libc, libgcc_s, env, the shared object and a program, and with an empty /proc.
-make_root() {
-    local file
-    bare=$BATS_TEST_TMPDIR/root
-    mkdir -p "$bare/proc" "$bare/tmp" "$bare/shim"
-    cp "$STRAYSPAN_SHIM" "$bare/shim/"
-    cp "$1" "$bare/program"
-    for file in $(ldd "$1" /usr/bin/env | grep -o '/[^ ]*' | grep -v ':$' | sort -u) /usr/bin/env; do
-        mkdir -p "$bare${file%/*}"
-        cp -L "$file" "$bare$file"
-    done
-    run find "$bare" -name '*unwind*'
-    assert_output ''
-}
-
-# Runs the program in it: `in_root COMMAND` with a shell's command that comes before, such as a mount.
-in_root() {
-    unshare --map-root-user --mount --pid --fork true 2>/dev/null || skip "no namespaces for this user"
-    # shellcheck disable=SC2016 # the inner shell's
-    run --separate-stderr timeout 60 unshare --map-root-user --mount --pid --fork sh -c "$1"'
-        exec chroot "$0" /usr/bin/env -i LD_PRELOAD=/shim/libstrayspan.so \
-            STRAYSPAN_OPTIONS=log_path=/tmp/log.jsonl /program' "$bare"
+    load bare_root
 }
 
 sample() {
@@ -56,8 +33,7 @@ sample() {
 @test "in a root that holds libc alone a Rust program is hooked" {
     sample
     make_root "$program"
-    # shellcheck disable=SC2016 # the inner shell's
-    in_root 'mount -t proc proc "$0/proc" &&'
+    in_root "$with_proc" "${by_hand[@]}"
     assert_success
     assert_output 'done'
     strayspan_use "$bare/tmp/log.jsonl"
@@ -71,7 +47,7 @@ sample() {
 @test "without /proc a program runs unharmed" {
     sample
     make_root "$program"
-    in_root ''
+    in_root '' "${by_hand[@]}"
     assert_success
     assert_output 'done'
 }
