@@ -188,3 +188,20 @@ ctypes.CDLL('$first').run(b'stray'), python_module.run('legal')"
     assert_equal "$status" 66
     assert_violation foreign-thread-exit --span stray_job --only
 }
+
+@test "by hand, for a test suite in Python: a line on stderr and a log, and the suite passes" {
+    cd "$BATS_TEST_TMPDIR"
+    ln -s "$(module python_module trixie bookworm)" python_module.so
+    cat >test_it.py <<'END'
+import unittest, python_module
+
+class Test(unittest.TestCase):
+    def test_stray(self):
+        self.assertTrue(python_module.run('stray'))
+END
+    run --separate-stderr env LD_PRELOAD="$STRAYSPAN_SHIM" /usr/bin/python3 -m unittest test_it
+    assert_success
+    assert_regex "$stderr" 'strayspan: error\[foreign-thread-exit\].*python_module.so\+0x'
+    strayspan_use_folder .
+    assert_violation foreign-thread-exit --span stray_job --only
+}
