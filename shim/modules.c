@@ -14,10 +14,11 @@
 #include "lock.h"
 #include "maps.h"
 #include "module_image.h"
+#include "module_names.h"
 #include "modules.h"
 #include "prim.h"
 
-enum { PAGE = 4096, PATH_SIZE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
+enum { PAGE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
 
 /* How far the search of a module has come. */
 enum work { WORK_NEW, WORK_BUSY, WORK_DONE };
@@ -39,7 +40,6 @@ static struct ss_lock lock; /* of the records and everything up to `settled` */
 static struct record *_Atomic records[SS_MODULES_MAX];
 static _Atomic uint32_t record_count;
 static uint64_t newest_walk, newest_sweep;
-static char path[PATH_SIZE];
 
 /* The loader's counts when everything was last up to date. */
 struct counts {
@@ -48,8 +48,9 @@ struct counts {
 static _Atomic unsigned long long settled_adds, settled_subs;
 static _Atomic bool settled;
 
-/* Something was left for the next time: a module not relocated yet. */
-static _Atomic bool postponed;
+/* How often something was left for the next time, a module not relocated yet; and how many of these
+ * times have been made up for. */
+static _Atomic uint32_t postponed, caught_up;
 
 /* A table was found in some module: only then are call sites looked for. */
 static _Atomic bool tables_somewhere;
@@ -63,8 +64,9 @@ static _Atomic bool some_apart;
 /* The thread is looking, and what calls us now is a signal handler of its. */
 static __thread bool looking;
 
-/* A poll is under way, or a fork, which is not to happen in one. */
-static _Atomic bool polling;
+/* Looks under way, and forks, which are not to happen in one: the child would find the loader locked
+ * for ever. */
+static _Atomic uint32_t looks, forks;
 
 /* ---- the index by address -------------------------------------------------------------------- */
 
@@ -178,7 +180,19 @@ struct ss_module *ss_module_at(uint32_t number)
     return &atomic_load_explicit(&records[number], memory_order_relaxed)->module;
 }
 
-/* ---- what the loader knows of a module ------------------------------------------------------- */
+/* ---- walking the loader's list --------------------------------------------------------------- */
+
+/* One call of dl_iterate_phdr. */
+struct walk {
+    uint64_t ticket; /* grows with what the loader did; 0: not begun */
+    bool polled;     /* from outside the loader: what is met is searched at once */
+    bool left;       /* something was postponed before it */
+    uint32_t postponed;
+    bool unchanged;
+    bool counted;
+    struct counts counts;
+    uint32_t position;
+};
 
 static uint64_t hash_of(const char *name)
 {
@@ -186,108 +200,6 @@ static uint64_t hash_of(const char *name)
     for (; name && *name; name++)
         hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
     return hash;
-}
-
-static bool begins(const char *text, const char *with)
-{
-    while (*with && *text == *with) {
-        text++;
-        with++;
-    }
-    return !*with;
-}
-
-static char *put_hex(char *at, uintptr_t value)
-{
-    int shift = 60;
-    while (shift > 0 && !(value >> shift))
-        shift -= 4;
-    for (; shift >= 0; shift -= 4)
-        *at++ = "0123456789abcdef"[value >> shift & 15];
-    return at;
-}
-
-/* Puts the path of the file that is mapped at address into `path`. Returns its length, 0 if
- * unknown. */
-static size_t mapped_path(uintptr_t address)
-{
-    static const char directory[] = "/proc/self/map_files/";
-    char link[sizeof directory + 2 * 16 + 1];
-    struct ss_mapping mapping;
-    if (!ss_mapping_find(address, &mapping))
-        return 0;
-    memcpy(link, directory, sizeof directory);
-    char *at = put_hex(link + sizeof directory - 1, mapping.start);
-    *at++ = '-';
-    *put_hex(at, mapping.end) = 0;
-    long length = ss_sys_readlink(link, path, sizeof path);
-    return length > 0 ? (size_t)length : 0;
-}
-
-static const char *base_of(const char *file)
-{
-    const char *base = file;
-    for (; *file; file++)
-        if (*file == '/')
-            base = file + 1;
-    return base;
-}
-
-/* The path of the program. Where that was an argument of the loader, the kernel thinks that the
- * loader is the program. */
-static const char *program_path(const struct ss_module *m)
-{
-    long length = ss_sys_readlink("/proc/self/exe", path, sizeof path);
-    const char *said = ss_copy_text(path, length > 0 ? (size_t)length : 0);
-    if (!said || !begins(base_of(said), "ld-"))
-        return said;
-    size_t mapped = mapped_path(m->start);
-    return mapped ? ss_copy_text(path, mapped) : said;
-}
-
-/* The path of a module as well as it can be known: for all but the program what the loader opened,
- * from the root on. Calls for the lock. */
-static const char *path_of(const struct ss_module *m, const char *name, bool program)
-{
-    if (program)
-        return program_path(m);
-    if (!name || !*name || begins(name, "linux-vdso") || begins(name, "linux-gate"))
-        return "[vdso]";
-    size_t name_length = strlen(name);
-    if (name[0] != '/') {
-        /* The kernel counts the terminator, and says "(unreachable)" beyond a chroot. */
-        long length = SS_SYSCALL_2(__NR_getcwd, path, sizeof path);
-        if (length > 1 && path[0] == '/' && (size_t)length + name_length < sizeof path) {
-            path[length - 1] = '/';
-            memcpy(path + length, name, name_length + 1);
-            return ss_copy_text(path, (size_t)length + name_length);
-        }
-    }
-    return ss_copy_text(name, name_length);
-}
-
-/* ---- walking the loader's list --------------------------------------------------------------- */
-
-/* One call of dl_iterate_phdr. */
-struct walk {
-    uint64_t ticket; /* grows with what the loader did; 0: not begun */
-    bool unchanged;
-    bool counted;
-    struct counts counts;
-    uint32_t position;
-};
-
-/* The libraries that hold no Rust, by how their names begin. */
-static bool is_system_library(const struct ss_module *m)
-{
-    static const char *const names[] = {
-        "libc.so", "libc-",    "ld-",    "libm.so",     "libm-",        "libpthread",    "libdl.so",
-        "libdl-",  "librt.so", "librt-", "libgcc_s.so", "libstdc++.so", "libresolv.so.", "libnss_"};
-    const char *base = base_of(m->path);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (begins(base, names[i]))
-            return true;
-    return begins(m->path, "[vdso]");
 }
 
 static bool is_same(const struct record *r, const struct ss_module *fresh, uint64_t name_hash)
@@ -308,23 +220,23 @@ static bool was_reloaded(const struct record *r)
 }
 
 /* Calls for the lock. */
-static void add_record(const struct ss_module *fresh, uint64_t name_hash, uint64_t ticket,
-                       const char *name, bool program)
+static struct record *add_record(const struct ss_module *fresh, uint64_t name_hash, uint64_t ticket,
+                                 const char *name, bool program)
 {
     uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
     if (count == SS_MODULES_MAX)
-        return;
-    const char *full_path = path_of(fresh, name, program);
+        return NULL;
+    const char *full_path = ss_module_path_of(fresh, name, program);
     struct record *r = ss_alloc(sizeof *r);
     if (!r || !full_path)
-        return;
+        return NULL;
     r->module = *fresh;
     r->module.id = count + 1;
     r->module.path = full_path;
     r->name_hash = name_hash;
     r->seen = ticket;
     bool ours = fresh->start <= (uintptr_t)records && (uintptr_t)records < fresh->end;
-    r->dismissed = ours || (!program && is_system_library(&r->module));
+    r->dismissed = ours || (!program && ss_module_is_system(&r->module));
     if (r->dismissed) {
         atomic_init(&r->tables, WORK_DONE);
         atomic_init(&r->callsites, WORK_DONE);
@@ -332,12 +244,14 @@ static void add_record(const struct ss_module *fresh, uint64_t name_hash, uint64
     atomic_store_explicit(&r->module.loaded, 1, memory_order_relaxed);
     atomic_store_explicit(&records[count], r, memory_order_relaxed);
     atomic_store_explicit(&record_count, count + 1, memory_order_release);
+    return r;
 }
 
 /* Finds or makes the record of what was met. A file that comes back to the place where it was gets
  * its old record back: without that, a plugin loaded in a loop would use up all ids. Calls for the
  * lock. */
-static void meet(const struct ss_module *fresh, uint64_t ticket, const char *name, bool program)
+static struct record *meet(const struct ss_module *fresh, uint64_t ticket, const char *name,
+                           bool program)
 {
     uint64_t name_hash = hash_of(name);
     uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
@@ -355,9 +269,114 @@ static void meet(const struct ss_module *fresh, uint64_t ticket, const char *nam
             atomic_store_explicit(&r->tables, WORK_NEW, memory_order_relaxed);
         }
         atomic_store_explicit(&r->module.loaded, 1, memory_order_relaxed);
+        return r;
+    }
+    return add_record(fresh, name_hash, ticket, name, program);
+}
+
+/* ---- searching what is new ------------------------------------------------------------------- */
+
+void ss_module_has_table(struct ss_module *m, uintptr_t slot)
+{
+    struct record *r = (struct record *)m;
+    atomic_store_explicit(&tables_somewhere, true, memory_order_release);
+    uintptr_t value = *(const uintptr_t *)slot;
+    if (!atomic_load_explicit(&r->patched_place, memory_order_relaxed) &&
+        !ss_module_executable(m, value)) {
+        r->patched_value = value;
+        atomic_store_explicit(&r->patched_place, slot, memory_order_release);
+    }
+}
+
+static bool claim(_Atomic uint32_t *work)
+{
+    uint32_t expected = WORK_NEW;
+    return atomic_compare_exchange_strong_explicit(work, &expected, WORK_BUSY, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+/* Waits while a cell is from least to most. What it waits for may be a thread that this process does not have, or that waits for this one:
+ * so the wait has an end. False: it came to that. */
+static bool wait_while(_Atomic uint32_t *cell, uint32_t least, uint32_t most)
+{
+    for (uint32_t i = 0; i < BUSY_WAITS; i++) {
+        uint32_t value = atomic_load_explicit(cell, memory_order_seq_cst);
+        if (value < least || value > most)
+            return true;
+        struct __kernel_timespec pause = {0, BUSY_WAIT_NS};
+        (void)SS_SYSCALL_2(__NR_nanosleep, &pause, NULL);
+    }
+    return false;
+}
+
+/* Another thread has the module in hand. Its constructors are not to run before that is done. */
+static void wait_for(_Atomic uint32_t *work)
+{
+    if (!wait_while(work, WORK_BUSY, WORK_BUSY))
+        atomic_store_explicit(work, WORK_DONE, memory_order_relaxed);
+}
+
+static void search_tables(struct record *r)
+{
+    if (!claim(&r->tables)) {
+        wait_for(&r->tables);
         return;
     }
-    add_record(fresh, name_hash, ticket, name, program);
+    uint32_t outcome = WORK_DONE;
+    if (ss_image_is_relocated(&r->module)) {
+        ss_discover(&r->module);
+        /* Now, as the module may be gone when its record is written. */
+        if (r->module.tables_hooked + r->module.tables_unhooked)
+            ss_module_versions(&r->module, r->module.tracing_core, r->module.tracing_subscriber);
+    } else {
+        atomic_fetch_add(&postponed, 1);
+        outcome = WORK_NEW;
+    }
+    atomic_store_explicit(&r->tables, outcome, memory_order_release);
+}
+
+static void search_callsites(struct record *r)
+{
+    if (atomic_load_explicit(&r->tables, memory_order_relaxed) != WORK_DONE)
+        return;
+    if (!claim(&r->callsites)) {
+        wait_for(&r->callsites);
+        return;
+    }
+    ss_callsites_find(&r->module);
+    atomic_store_explicit(&r->callsites, WORK_DONE, memory_order_release);
+}
+
+static void each_loaded(void (*what)(struct record *))
+{
+    uint32_t count = atomic_load_explicit(&record_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        struct record *r = atomic_load_explicit(&records[i], memory_order_relaxed);
+        if (atomic_load_explicit(&r->module.loaded, memory_order_relaxed))
+            what(r);
+    }
+}
+
+/* Whether the loader has done with the pages that tables are in: protecting them comes last. */
+static bool is_protected(const struct ss_module *m)
+{
+    struct ss_mapping mapping;
+    uintptr_t page = m->relro_start & -(uintptr_t)PAGE;
+    return page == (m->relro_end & -(uintptr_t)PAGE) ||
+           (ss_mapping_find(page, &mapping) && !(mapping.protection & PROT_WRITE));
+}
+
+static void search_settled(struct record *r)
+{
+    if (atomic_load_explicit(&r->tables, memory_order_relaxed) == WORK_NEW) {
+        if (is_protected(&r->module))
+            search_tables(r);
+        else
+            atomic_fetch_add(&postponed, 1);
+    }
+    if (atomic_load_explicit(&tables_somewhere, memory_order_acquire) &&
+        atomic_load_explicit(&r->callsites, memory_order_relaxed) == WORK_NEW)
+        search_callsites(r);
 }
 
 /* Numbers the walk by how much the loader had done: two walks by different threads can end in the
@@ -377,7 +396,7 @@ static int see(struct dl_phdr_info *info, size_t size, void *context)
         walk->counted = true;
         walk->counts = (struct counts){info->dlpi_adds, info->dlpi_subs};
         walk->unchanged =
-            atomic_load_explicit(&settled, memory_order_acquire) &&
+            !(walk->polled && walk->left) && atomic_load_explicit(&settled, memory_order_acquire) &&
             walk->counts.adds == atomic_load_explicit(&settled_adds, memory_order_relaxed) &&
             walk->counts.subs == atomic_load_explicit(&settled_subs, memory_order_relaxed);
         if (walk->unchanged)
@@ -389,9 +408,15 @@ static int see(struct dl_phdr_info *info, size_t size, void *context)
         return 1;
     if (first)
         begin_walk(walk);
-    if (fresh.segment_count)
-        meet(&fresh, walk->ticket, info->dlpi_name, first);
+    struct record *r =
+        fresh.segment_count ? meet(&fresh, walk->ticket, info->dlpi_name, first) : NULL;
+    if (walk->polled && r && !r->indexed)
+        rebuild_index();
     ss_unlock(&lock);
+    /* While the loader calls us it unmaps nothing, so that a module can be read whose dlclose is
+     * under way on another thread. */
+    if (walk->polled && r)
+        search_settled(r);
     return 0;
 }
 
@@ -422,155 +447,68 @@ static void finish_walk(const struct walk *walk)
     ss_unlock(&lock);
 }
 
-/* ---- searching what is new ------------------------------------------------------------------- */
-
-void ss_module_has_table(struct ss_module *m, uintptr_t slot)
-{
-    struct record *r = (struct record *)m;
-    atomic_store_explicit(&tables_somewhere, true, memory_order_release);
-    uintptr_t value = *(const uintptr_t *)slot;
-    if (!atomic_load_explicit(&r->patched_place, memory_order_relaxed) &&
-        !ss_module_executable(m, value)) {
-        r->patched_value = value;
-        atomic_store_explicit(&r->patched_place, slot, memory_order_release);
-    }
-}
-
-static bool claim(_Atomic uint32_t *work)
-{
-    uint32_t expected = WORK_NEW;
-    return atomic_compare_exchange_strong_explicit(work, &expected, WORK_BUSY, memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-/* Another thread has the module in hand. Its constructors are not to run before that is done; but
- * the thread may not exist in this process, so the wait has an end. */
-static void wait_for(_Atomic uint32_t *work)
-{
-    for (uint32_t i = 0; i < BUSY_WAITS; i++) {
-        if (atomic_load_explicit(work, memory_order_acquire) != WORK_BUSY)
-            return;
-        struct __kernel_timespec pause = {0, BUSY_WAIT_NS};
-        (void)SS_SYSCALL_2(__NR_nanosleep, &pause, NULL);
-    }
-    atomic_store_explicit(work, WORK_DONE, memory_order_relaxed);
-}
-
-static void search_tables(struct record *r)
-{
-    if (!claim(&r->tables)) {
-        wait_for(&r->tables);
-        return;
-    }
-    uint32_t outcome = WORK_DONE;
-    if (ss_image_is_relocated(&r->module)) {
-        ss_discover(&r->module);
-        /* Now, as the module may be gone when its record is written. */
-        if (r->module.tables_hooked + r->module.tables_unhooked)
-            ss_module_versions(&r->module, r->module.tracing_core, r->module.tracing_subscriber);
-    } else {
-        atomic_store_explicit(&postponed, true, memory_order_relaxed);
-        outcome = WORK_NEW;
-    }
-    atomic_store_explicit(&r->tables, outcome, memory_order_release);
-}
-
-static void search_callsites(struct record *r)
-{
-    if (atomic_load_explicit(&r->tables, memory_order_relaxed) != WORK_DONE)
-        return;
-    if (!claim(&r->callsites)) {
-        wait_for(&r->callsites);
-        return;
-    }
-    ss_callsites_find(&r->module);
-    atomic_store_explicit(&r->callsites, WORK_DONE, memory_order_release);
-}
-
-static void each_loaded(void (*what)(struct record *))
-{
-    uint32_t count = atomic_load_explicit(&record_count, memory_order_acquire);
-    for (uint32_t i = 0; i < count; i++) {
-        struct record *r = atomic_load_explicit(&records[i], memory_order_relaxed);
-        if (atomic_load_explicit(&r->module.loaded, memory_order_relaxed))
-            what(r);
-    }
-}
-
 /* Brings the records up to date. False: nothing has changed and nothing was left to do. */
 static bool take_stock(struct walk *walk)
 {
+    walk->postponed = atomic_load(&postponed);
+    walk->left = walk->postponed != atomic_load(&caught_up);
     (void)dl_iterate_phdr(see, walk);
-    if (walk->unchanged && !atomic_load_explicit(&postponed, memory_order_relaxed))
-        return false;
+    if (walk->unchanged)
+        return walk->left;
     if (walk->ticket)
         finish_walk(walk);
-    atomic_store_explicit(&postponed, false, memory_order_relaxed);
     return true;
+}
+
+/* False: the thread is looking already, and is in a signal handler. */
+static bool begin_look(void)
+{
+    if (!dl_iterate_phdr || looking)
+        return false;
+    atomic_fetch_add(&looks, 1);
+    if (atomic_load(&forks)) {
+        atomic_fetch_sub(&looks, 1);
+        (void)wait_while(&forks, 1, UINT32_MAX);
+        atomic_fetch_add(&looks, 1);
+    }
+    looking = true;
+    return true;
+}
+
+static void end_look(const struct walk *walk)
+{
+    if ((int32_t)(walk->postponed - atomic_load(&caught_up)) > 0)
+        atomic_store(&caught_up, walk->postponed);
+    looking = false;
+    atomic_fetch_sub(&looks, 1);
 }
 
 void ss_modules_update(void)
 {
     struct walk walk = {0};
-    if (!dl_iterate_phdr || looking)
+    if (!begin_look())
         return;
-    looking = true;
     if (take_stock(&walk)) {
         each_loaded(search_tables);
         if (atomic_load_explicit(&tables_somewhere, memory_order_acquire))
             each_loaded(search_callsites);
     }
-    looking = false;
+    end_look(&walk);
 }
 
 /* ---- from outside the loader ----------------------------------------------------------------- */
 
-/* Whether the loader has done with the pages that tables are in: protecting them comes last. */
-static bool is_protected(const struct ss_module *m)
-{
-    struct ss_mapping mapping;
-    uintptr_t page = m->relro_start & -(uintptr_t)PAGE;
-    return page == (m->relro_end & -(uintptr_t)PAGE) ||
-           (ss_mapping_find(page, &mapping) && !(mapping.protection & PROT_WRITE));
-}
-
-static void search_settled(struct record *r)
-{
-    if (atomic_load_explicit(&r->tables, memory_order_relaxed) == WORK_NEW) {
-        if (is_protected(&r->module))
-            search_tables(r);
-        else
-            atomic_store_explicit(&postponed, true, memory_order_relaxed);
-    }
-    if (atomic_load_explicit(&tables_somewhere, memory_order_acquire) &&
-        atomic_load_explicit(&r->callsites, memory_order_relaxed) == WORK_NEW)
-        search_callsites(r);
-}
-
-/* Inside the loader's call nothing is unmapped, so that a module can be read whose dlclose is under
- * way on another thread. */
-static int search_held(struct dl_phdr_info *info, size_t size, void *context)
-{
-    const struct walk *walk = context;
-    if (size < offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs ||
-        info->dlpi_adds != walk->counts.adds || info->dlpi_subs != walk->counts.subs)
-        atomic_store_explicit(&postponed, true, memory_order_relaxed);
-    else
-        each_loaded(search_settled);
-    return 1;
-}
-
 void ss_modules_poll(void)
 {
-    struct walk walk = {0};
-    if (!dl_iterate_phdr || looking ||
-        atomic_exchange_explicit(&polling, true, memory_order_acquire))
+    struct walk walk = {.polled = true};
+    if (!begin_look())
         return;
-    looking = true;
-    if (take_stock(&walk))
-        (void)dl_iterate_phdr(search_held, &walk);
-    looking = false;
-    atomic_store_explicit(&polling, false, memory_order_release);
+    bool tables_before = atomic_load_explicit(&tables_somewhere, memory_order_relaxed);
+    (void)take_stock(&walk);
+    /* What was met before the first table has its call sites looked for the next time. */
+    if (atomic_load_explicit(&tables_somewhere, memory_order_relaxed) != tables_before)
+        atomic_fetch_add(&postponed, 1);
+    end_look(&walk);
 }
 
 bool ss_modules_went(void)
@@ -586,22 +524,21 @@ bool ss_modules_apart(void)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-/* In a poll the loader is locked, which the child would find so for ever. That of a thread which
- * waits for this one is not waited for. */
 void ss_modules_fork(void)
 {
-    for (uint32_t i = 0; i < BUSY_WAITS; i++) {
-        if (!atomic_exchange_explicit(&polling, true, memory_order_acquire))
-            return;
-        struct __kernel_timespec pause = {0, BUSY_WAIT_NS};
-        (void)SS_SYSCALL_2(__NR_nanosleep, &pause, NULL);
-    }
+    atomic_fetch_add(&forks, 1);
+    if (!looking)
+        (void)wait_while(&looks, 1, UINT32_MAX);
 }
 
 void ss_modules_forked(bool child)
 {
-    atomic_store_explicit(&polling, false, memory_order_release);
+    if (!child) {
+        atomic_fetch_sub(&forks, 1);
+        return;
+    }
+    atomic_store(&looks, looking);
+    atomic_store(&forks, 0);
     /* Not held around the fork: the loader's own lock, which is taken before it, is not either. */
-    if (child)
-        atomic_store(&lock.state, 0);
+    atomic_store(&lock.state, 0);
 }

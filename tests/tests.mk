@@ -12,7 +12,7 @@ test-programs: c-programs unit-tests $(tests)/find_tables
 
 c_programs = $(filter-out $(tests)/c/fork_handlers,$(patsubst tests/programs/c/%.c,$(tests)/c/%,\
 	$(wildcard tests/programs/c/*.c)))
-c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(tests)/c/plugin_host_profiled $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
+c_variants = $(tests)/c/fork_handlers $(tests)/c/code_table_stripped $(tests)/c/cpp_plugin.so $(addprefix $(tests)/c/plugin_,host_profiled storm_profiled) $(tests)/c/plain_hello_static $(tests)/c/annotated_plain_nopie \
 	$(addprefix $(tests)/c/,plain_hello_musl parks_lacking_musl musl_all_musl) $(addprefix $(tests)/c/page_layouts_,writable constant executable)
 
 c-programs: $(c_programs) $(c_variants)
@@ -31,7 +31,7 @@ $(tests)/c/annotated_plain_nopie: tests/programs/c/annotated_plain.c tests/progr
 	$(CC) -g -O1 $(tests_cflags) -fno-pie -no-pie -o $@ $< -pthread -ldl
 
 # With -pg a program brings a __gmon_start__ of its own.
-$(tests)/c/plugin_host_profiled: tests/programs/c/plugin_host.c | $(tests)/c
+$(tests)/c/%_profiled: tests/programs/c/%.c | $(tests)/c
 	$(CC) -g -O1 -pg -rdynamic $(tests_cflags) -o $@ $< -pthread -ldl
 
 $(tests)/c/plain_hello_static: tests/programs/c/plain_hello.c | $(tests)/c
@@ -64,7 +64,7 @@ discovery = $(addprefix shim/,discover.c symbol_tables.c elf_symbols.c method_na
 	instructions.c debug_file.c)
 unit_callsites = $(addprefix shim/,callsites.c callsite_counts.c metadata.c)
 unit_discover = $(unit_modules)
-unit_modules = $(addprefix shim/,modules.c module_image.c maps.c callsites.c metadata.c arena.c) $(discovery)
+unit_modules = $(addprefix shim/,modules.c module_names.c module_image.c maps.c callsites.c metadata.c arena.c) $(discovery)
 unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
 unit_values_tsan = $(unit_values)

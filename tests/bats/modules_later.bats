@@ -205,3 +205,20 @@ END
     strayspan_use_folder .
     assert_violation foreign-thread-exit --span stray_job --only
 }
+
+@test "plugins come and go on four threads while others fork and start" {
+    local files=() i
+    for i in 0 1 2 3; do
+        cp "$(module c_plugin "$([ "$i" = 3 ] && echo bookworm || echo trixie)" trixie bookworm)" "$BATS_TEST_TMPDIR/$i.so"
+        files+=("$BATS_TEST_TMPDIR/$i.so")
+    done
+    cd "$BATS_TEST_TMPDIR" # gmon.out
+    for storm in "$c/plugin_storm" "$c/plugin_storm_profiled"; do
+        run_under "$storm" 30 "${files[@]}"
+        assert_success
+        assert_output 'failed 0, forked 1'
+        assert_no_violations
+        run summary '.spans.created, .not_judged.total'
+        assert_output $'12120\n0'
+    done
+}
