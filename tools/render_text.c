@@ -184,6 +184,9 @@ static void print_where(FILE *out, const struct ss_violation *violation)
                 ss_function_text(asked));
     if (site != created && call_site)
         fprintf(out, "   = the span is made at %s\n", call_site);
+    const struct ss_binary *module = violation->owner.binary;
+    if (module && !module->program)
+        fprintf(out, "   = in the module %s\n", clean(module->path));
     print_thread_origins(out, violation, asked);
 }
 

@@ -32,6 +32,7 @@ summary() {
     id=$(strayspan_query 'select(.type == "module" and .subscribers > 0) | .id')
     assert_in_violation .instances.owner.module "$id"
     assert_regex "$stderr" 'jobs::stray'
+    assert_regex "$stderr" "= in the module $first"
     assert_regex "$stderr" 'c_plugin.so: [0-9]+ subscriber tables hooked'
 }
 
