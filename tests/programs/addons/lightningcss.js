@@ -1,4 +1,4 @@
 // lightningcss
 const { transform } = require('lightningcss');
 const code = Buffer.from('.a { color: #ff0000; & .b { top: 1px } }');
-console.log(transform({ filename: 'a.css', code, minify: true, targets: { chrome: 80 << 16 } }).code.toString());
+console.log('result', transform({ filename: 'a.css', code, minify: true, targets: { chrome: 80 << 16 } }).code.toString());

@@ -11,4 +11,4 @@ put('nx.json', { targetDefaults: { build: { cache: true } } });
 const nx = require.resolve('nx/package.json').replace('package.json', require('nx/package.json').bin.nx);
 const env = { ...process.env, NX_DAEMON: 'false', NX_NATIVE_LOGGING: 'trace', NX_TUI: 'false', NX_NO_CLOUD: 'true', CI: '1' };
 const { status, stderr } = spawnSync('node', [nx, 'run-many', '-t', 'build'], { env, encoding: 'utf8' });
-console.log(status, status ? stderr : '');
+console.log('result', status, status ? stderr : '');
