@@ -114,13 +114,19 @@ $(tests)/find_tables: $(find_tables) $(wildcard shim/*.h tests/elf/*.h) | $(test
 FUZZ_SECONDS ?= 60
 fuzz_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 probe_fuzz = tools/probe_tables.c tools/file_image.c shim/module_image.c shim/metadata.c $(discovery)
+fuzz_discover = tests/elf/map_elf.c shim/module_image.c shim/arena.c $(discovery)
 fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz
 	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -o $@ $< $($*)
 
-fuzz: $(fuzz_targets)
-	set -e; for target in $^; do $$target -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(tests)/fuzz/; done
+# The files that a target begins with, and the longest: those of fuzz_discover are programs.
+$(tests)/fuzz/fuzz_discover.seeds: tests/fuzz/seeds c-programs | $(tests)/fuzz
+	BUILD=$(abspath $(BUILD)) tests/fuzz/seeds $@
+
+fuzz: $(fuzz_targets) $(tests)/fuzz/fuzz_discover.seeds
+	set -e; for target in $(fuzz_targets); do seeds=$$target.seeds; [ -d $$seeds ] || seeds=; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -artifact_prefix=$(tests)/fuzz/ $$seeds; done
 
 $(tests) $(tests)/c $(tests)/unit $(tests)/fuzz:
 	mkdir -p $@

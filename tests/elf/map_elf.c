@@ -1,6 +1,6 @@
 /* An ELF file brought into memory as a loader would, without running any of it: the segments, and
  * the relocations that need no other object. For find_tables and the fuzz target: the file may hold
- * anything. Nothing is protected, and symbols of other objects stay 0. */
+ * anything. All segments can be written, and symbols of other objects stay 0. */
 #include <elf.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,11 +15,16 @@ static bool inside(uint64_t offset, uint64_t length, uint64_t size)
 }
 
 /* The memory at an address of the file, or NULL where not all of [address, address + length) is of
- * it. */
+ * one segment. */
 static unsigned char *memory_at(const struct mapped_elf *mapped, uint64_t address, uint64_t length)
 {
-    uint64_t offset = mapped->info.dlpi_addr + address - (uintptr_t)mapped->base;
-    return inside(offset, length, mapped->size) ? mapped->base + offset : NULL;
+    for (unsigned i = 0; i < mapped->info.dlpi_phnum; i++) {
+        const Elf64_Phdr *header = &mapped->info.dlpi_phdr[i];
+        if (header->p_type == PT_LOAD && address >= header->p_vaddr &&
+            inside(address - header->p_vaddr, length, header->p_memsz))
+            return (unsigned char *)(mapped->info.dlpi_addr + address);
+    }
+    return NULL;
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -57,7 +62,7 @@ static bool lay_out(const unsigned char *file, size_t size, const Elf64_Ehdr *he
     }
     bool fixed = header->e_type == ET_EXEC;
     mapped->size = high - low;
-    mapped->base = mmap(fixed ? (void *)low : NULL, mapped->size, PROT_READ | PROT_WRITE,
+    mapped->base = mmap(fixed ? (void *)low : NULL, mapped->size, PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | (fixed ? MAP_FIXED_NOREPLACE : 0), -1, 0);
     if (mapped->base == MAP_FAILED) {
         mapped->base = NULL;
@@ -67,10 +72,19 @@ static bool lay_out(const unsigned char *file, size_t size, const Elf64_Ehdr *he
     mapped->info.dlpi_addr = (uintptr_t)mapped->base - low;
     mapped->info.dlpi_phdr = headers;
     mapped->info.dlpi_phnum = header->e_phnum;
-    for (unsigned i = 0; i < header->e_phnum; i++)
-        if (headers[i].p_type == PT_LOAD && headers[i].p_memsz)
-            memcpy(memory_at(mapped, headers[i].p_vaddr, headers[i].p_memsz),
-                   file + headers[i].p_offset, headers[i].p_filesz);
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        if (headers[i].p_type != PT_LOAD || headers[i].p_memsz == 0)
+            continue;
+        uintptr_t start = mapped->info.dlpi_addr + headers[i].p_vaddr;
+        uintptr_t page = start & -(uintptr_t)PAGE;
+        if (mprotect((void *)page, start + headers[i].p_memsz - page, PROT_READ | PROT_WRITE) !=
+            0) {
+            unmap_elf(mapped);
+            mapped->why = "there is no memory for its segments";
+            return false;
+        }
+        memcpy((void *)start, file + headers[i].p_offset, headers[i].p_filesz);
+    }
     return true;
 }
 
