@@ -33,7 +33,7 @@ static void cache(struct ss_thread *thread, struct ss_span_ref span, uint64_t id
 /* Why an instance is not judged. */
 static SS_COLD enum ss_unjudged reason_of(const struct ss_instance *instance)
 {
-    return instance->table && !ss_proof_given(instance->table) ? SS_UNJUDGED_TABLE_OFF
+    return instance->table && ss_proof_failed(instance->table) ? SS_UNJUDGED_TABLE_OFF
                                                                : SS_UNJUDGED_CONSTANT_ID;
 }
 

@@ -145,7 +145,7 @@ static struct ss_instance *make(const struct ss_table *table, const uintptr_t wo
     instance->provider = table ? SS_PROVIDER_RUST : SS_PROVIDER_ANNOTATION;
     atomic_store(&instance->forwards, false);
     atomic_store(&instance->keeps, false);
-    atomic_store(&instance->constant_id, table && !ss_proof_given(table));
+    atomic_store(&instance->constant_id, table && ss_proof_failed(table));
     atomic_store_explicit(&instance->serial, ++last_serial, memory_order_release);
     return instance;
 }

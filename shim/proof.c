@@ -31,6 +31,7 @@ enum state { NOT_WANTED, WANTED, GIVEN, OFF };
 static struct proof {
     _Atomic uint32_t state; /* enum state */
     _Atomic uint32_t calls, made, doubts;
+    _Atomic uint64_t last_doubt; /* an id; a span that was missed comes back often */
 } proofs[SS_TABLES_MAX];
 
 static struct proof *proof_of(const struct ss_table *table)
@@ -65,6 +66,11 @@ bool ss_proof_given(const struct ss_table *table)
     return state == NOT_WANTED || state == GIVEN;
 }
 
+bool ss_proof_failed(const struct ss_table *table)
+{
+    return atomic_load_explicit(&proof_of(table)->state, memory_order_relaxed) == OFF;
+}
+
 void ss_proof_registers(const struct ss_table *table, uintptr_t metadata)
 {
     struct proof *proof = proof_of(table);
@@ -72,6 +78,7 @@ void ss_proof_registers(const struct ss_table *table, uintptr_t metadata)
     if (atomic_load(&proof->state) != WANTED)
         return;
     if (ss_callsite_decode(metadata, &decoded)) {
+        /* Several threads may do it: none goes on, to make a span, before it is done. */
         if (ss_hook_rest(table))
             (void)change(proof, WANTED, GIVEN);
         else
@@ -100,13 +107,13 @@ void ss_proof_excuse(const struct ss_table *table)
         (void)change(proof_of(table), GIVEN, NOT_WANTED);
 }
 
-void ss_proof_doubted(const struct ss_table *table)
+void ss_proof_doubted(const struct ss_table *table, uint64_t id)
 {
-    if (!is_counted(table) || table->never_closes || atomic_load(&ss_events_lost))
+    if (!is_counted(table) || table->never_closes || atomic_load(&ss_events_lost) ||
+        atomic_exchange_explicit(&proof_of(table)->last_doubt, id, memory_order_relaxed) == id)
         return;
-    if (atomic_fetch_add_explicit(&proof_of(table)->doubts, 1, memory_order_relaxed) >=
-        DOUBTS_ALLOWED)
-        (void)ss_proof_stands(table);
+    atomic_fetch_add_explicit(&proof_of(table)->doubts, 1, memory_order_relaxed);
+    (void)ss_proof_stands(table);
 }
 
 bool ss_proof_stands(const struct ss_table *table)

@@ -10,13 +10,16 @@ SS_HIDDEN void ss_proof_want(const struct ss_table *table);
 /* Whether all of the table's slots may be patched. Lock-free. */
 SS_HIDDEN bool ss_proof_given(const struct ss_table *table);
 
+/* Whether it was switched off. Lock-free. */
+SS_HIDDEN bool ss_proof_failed(const struct ss_table *table);
+
 /* Its register_callsite is called with that for a Metadata. Slow. */
 SS_HIDDEN void ss_proof_registers(const struct ss_table *table, uintptr_t metadata);
 
 /* Its new_span returned an id; it was called with an id that no new_span of its is known to have
  * returned. Cheap; table may be NULL. Any program thread. */
 SS_HIDDEN void ss_proof_made(const struct ss_table *table);
-SS_HIDDEN void ss_proof_doubted(const struct ss_table *table);
+SS_HIDDEN void ss_proof_doubted(const struct ss_table *table, uint64_t id);
 
 /* A span that it made could not be kept: unknown ids say nothing from now on. */
 SS_HIDDEN void ss_proof_excuse(const struct ss_table *table);

@@ -424,7 +424,7 @@ void ss_judge_unknown(struct ss_thread *thread, const struct ss_instance *instan
 {
     struct ss_closed closed;
     if (instance && instance->table && !thread->tainted && !ss_closed_find(instance, id, &closed))
-        ss_proof_doubted(instance->table);
+        ss_proof_doubted(instance->table, id);
 }
 
 void ss_judge_exit_closed(struct ss_thread *thread, const struct ss_call *call,
