@@ -22,7 +22,7 @@
 enum {
     CALLS_MAX = 16,      /* that make no sense, before the first that does */
     MADE_MAX = 1 << 16,  /* counted no further: it is proven by then */
-    DOUBTS_ALLOWED = 2,  /* spans that were made while the slots were being patched */
+    DOUBTS_ALLOWED = 16, /* spans of other threads, made while the slots were being patched */
     SPANS_PER_DOUBT = 4, /* and one more for so many spans */
 };
 

@@ -190,7 +190,7 @@ static void stray(void)
 
 static void be_strange(void)
 {
-    for (uint64_t id = 1000; id < 1010; id++) {
+    for (uint64_t id = 1000; id < 1040; id++) {
         with_id(ENTER, &id);
         with_id(EXIT, &id);
     }
