@@ -1,8 +1,9 @@
 /* Where x86-64 instructions end, and what they point at: as much of the encoding as it takes to
  * walk compiled code from one instruction to the next. What an instruction does is not known here.
  *
- * Encoding: Intel's manual, volume 2, chapter 2 and appendix A. No state; any context; reads the
- * bytes that it is given alone. */
+ * Encoding: Intel's manual, volume 2, chapter 2 and appendix A. No state; any context; nothing
+ * outside the bytes or the image that it is given is read. */
+#include <elf.h>
 #include <string.h>
 
 #include "instructions.h"
@@ -319,4 +320,131 @@ bool ss_instruction_read(const uint8_t *bytes, size_t size, struct ss_instructio
     out->immediate = take_signed(&left, out->immediate_size);
     out->length = (uint8_t)(left.at - bytes);
     return !left.bad;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+const uint8_t *ss_image_bytes(const struct ss_image *image, uintptr_t address, size_t size,
+                              size_t *left)
+{
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct ss_segment *segment = &image->segments[i];
+        if (address < segment->start || address >= segment->file_end)
+            continue;
+        size_t there = segment->file_end - address;
+        if (left)
+            *left = there;
+        return (segment->flags & PF_R) && there >= size ? (const uint8_t *)(address + image->memory)
+                                                        : NULL;
+    }
+    return NULL;
+}
+
+bool ss_image_is_code(const struct ss_image *image, uintptr_t address)
+{
+    for (uint32_t i = 0; i < image->segment_count; i++)
+        if (address >= image->segments[i].start && address < image->segments[i].file_end)
+            return image->segments[i].flags & PF_X;
+    return false;
+}
+
+bool ss_image_word(const struct ss_image *image, uintptr_t address, uintptr_t *word)
+{
+    const uint8_t *bytes = ss_image_bytes(image, address, sizeof *word, NULL);
+    if (bytes)
+        memcpy(word, bytes, sizeof *word);
+    return bytes;
+}
+
+static bool read_int(const struct ss_image *image, uintptr_t address, int32_t *value)
+{
+    const uint8_t *bytes = ss_image_bytes(image, address, sizeof *value, NULL);
+    if (bytes)
+        memcpy(value, bytes, sizeof *value);
+    return bytes;
+}
+
+/* ---- functions ------------------------------------------------------------------------------- */
+
+/* As every linker writes .eh_frame_hdr: a table of {function, FDE}, both relative to the header,
+ * sorted; in the FDE the function relative to itself, and its size. */
+bool ss_code_bounds(const struct ss_image *image, uintptr_t address, uintptr_t *function,
+                    uintptr_t *end)
+{
+    enum { HEADER = 12, ROW = 8, COUNT = 8, IN_FDE = 8, SIZE_IN_FDE = 12 };
+    static const uint8_t encodings[] = {1, 0x1B, 0x03, 0x3B};
+    uintptr_t start = image->eh_frame_hdr;
+    const uint8_t *bytes = start ? ss_image_bytes(image, start, HEADER, NULL) : NULL;
+    int32_t count, offset, place, size;
+    if (!bytes || memcmp(bytes, encodings, sizeof encodings) != 0 ||
+        !read_int(image, start + COUNT, &count) || count < 0 ||
+        (uintptr_t)count > (image->eh_frame_hdr_end - start - HEADER) / ROW)
+        return false;
+    uint32_t low = 0, high = (uint32_t)count;
+    while (low < high) { /* the number of rows that are not above */
+        uint32_t middle = low + (high - low) / 2;
+        if (!read_int(image, start + HEADER + (uintptr_t)middle * ROW, &offset))
+            return false;
+        if (start + (uintptr_t)(intptr_t)offset <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uintptr_t row = start + HEADER + (uintptr_t)low * ROW - ROW;
+    if (low == 0 || !read_int(image, row, &offset) || !read_int(image, row + 4, &place))
+        return false;
+    *function = start + (uintptr_t)(intptr_t)offset;
+    uintptr_t fde = start + (uintptr_t)(intptr_t)place;
+    if (!read_int(image, fde + IN_FDE, &place) || !read_int(image, fde + SIZE_IN_FDE, &size) ||
+        fde + IN_FDE + (uintptr_t)(intptr_t)place != *function || size <= 0 ||
+        address - *function >= (uintptr_t)size)
+        return false;
+    *end = *function + (uintptr_t)size;
+    return true;
+}
+
+struct ss_code ss_code_of(const struct ss_image *image, uintptr_t function, size_t window)
+{
+    static const uint8_t endbr64[] = {0xF3, 0x0F, 0x1E, 0xFA};
+    struct ss_code walk = {.image = image, .next = function};
+    walk.bytes = ss_image_bytes(image, function, 1, &walk.left);
+    uintptr_t start, end;
+    walk.bounded = ss_code_bounds(image, function, &start, &end) && start == function;
+    if (!walk.bytes)
+        walk.left = 0;
+    if (walk.bounded && walk.left > end - function)
+        walk.left = end - function;
+    if (walk.left >= sizeof endbr64 && memcmp(walk.bytes, endbr64, sizeof endbr64) == 0) {
+        walk.bytes += sizeof endbr64;
+        walk.left -= sizeof endbr64;
+        walk.next += sizeof endbr64;
+    }
+    if (walk.left > window)
+        walk.left = window;
+    return walk;
+}
+
+bool ss_code_next(struct ss_code *walk)
+{
+    if (walk->ended || !ss_instruction_read(walk->bytes, walk->left, &walk->in))
+        return false;
+    walk->bytes += walk->in.length;
+    walk->left -= walk->in.length;
+    walk->next += walk->in.length;
+    walk->ended = !walk->bounded && walk->in.map == SS_MAP_ONE && walk->in.opcode == SS_OP_RETURN;
+    return true;
+}
+
+uintptr_t ss_code_target(const struct ss_code *walk, bool call)
+{
+    enum { INDIRECT = 0xFF, INDIRECT_CALL = 2, INDIRECT_JUMP = 4 };
+    const struct ss_instruction *in = &walk->in;
+    uintptr_t word;
+    if (ss_is_opcode(in, call ? SS_OP_CALL : SS_OP_JUMP) ||
+        (!call && ss_is_opcode(in, SS_OP_JUMP_SHORT)))
+        return walk->next + (uintptr_t)in->immediate;
+    if (ss_is_opcode(in, INDIRECT) && (in->reg & 7) == (call ? INDIRECT_CALL : INDIRECT_JUMP) &&
+        ss_is_memory(in, SS_RM_RIP) && ss_image_word(walk->image, ss_code_rip(walk), &word))
+        return word;
+    return 0;
 }

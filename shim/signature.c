@@ -7,8 +7,8 @@
  * has to bear that out.
  *
  * Called by discover.c (start, and from inside the loader), and by tools on files. Pure: an image
- * in, tables out; no state, any context. The image is untrusted: every read goes through at(), which
- * knows the segments, and every walk through code has a length. */
+ * in, tables out; no state, any context. The image is untrusted: every read goes through ss_image_bytes,
+ * which knows the segments, and every walk through code has a length. */
 #include <elf.h>
 #include <string.h>
 
@@ -25,170 +25,8 @@ enum {
     SOME_WINDOW = 640,     /* bytes in which it returns Some */
     WINDOW = 96,           /* of other methods */
     TYPE_WINDOW = 48,      /* of TypeId::of, where it was not inlined */
-    RETURN = 0xC3,
-    CALL = 0xE8,
-    JUMP = 0xE9,
-    JUMP_SHORT = 0xEB,
-    NO_SPAN = 0xDEAD, /* what NoSubscriber gives for an id */
+    NO_SPAN = 0xDEAD,      /* what NoSubscriber gives for an id */
 };
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-/* The bytes at an address of the image, up to the end of its segment in the file. NULL where there
- * are less than size. */
-static const uint8_t *at(const struct ss_image *image, uintptr_t address, size_t size, size_t *left)
-{
-    for (uint32_t i = 0; i < image->segment_count; i++) {
-        const struct ss_segment *segment = &image->segments[i];
-        if (address < segment->start || address >= segment->file_end)
-            continue;
-        size_t there = segment->file_end - address;
-        if (left)
-            *left = there;
-        return (segment->flags & PF_R) && there >= size ? (const uint8_t *)(address + image->memory)
-                                                        : NULL;
-    }
-    return NULL;
-}
-
-static bool is_text(const struct ss_image *image, uintptr_t address)
-{
-    for (uint32_t i = 0; i < image->segment_count; i++)
-        if (address >= image->segments[i].start && address < image->segments[i].file_end)
-            return image->segments[i].flags & PF_X;
-    return false;
-}
-
-static bool read_word(const struct ss_image *image, uintptr_t address, uintptr_t *word)
-{
-    const uint8_t *bytes = at(image, address, sizeof *word, NULL);
-    if (bytes)
-        memcpy(word, bytes, sizeof *word);
-    return bytes;
-}
-
-static bool read_int(const struct ss_image *image, uintptr_t address, int32_t *value)
-{
-    const uint8_t *bytes = at(image, address, sizeof *value, NULL);
-    if (bytes)
-        memcpy(value, bytes, sizeof *value);
-    return bytes;
-}
-
-/* ---- where functions end --------------------------------------------------------------------- */
-
-/* The end of the function that begins at an address, by .eh_frame; 0 where that does not tell. As
- * every linker writes it: a table of {function, FDE}, both relative to the header, sorted; in the
- * FDE the function relative to itself, and its size. */
-static uintptr_t end_of_function(const struct ss_image *image, uintptr_t function)
-{
-    enum { HEADER = 12, ROW = 8, COUNT = 8, IN_FDE = 8, SIZE_IN_FDE = 12 };
-    static const uint8_t encodings[] = {1, 0x1B, 0x03, 0x3B};
-    uintptr_t start = image->eh_frame_hdr;
-    const uint8_t *bytes = start ? at(image, start, HEADER, NULL) : NULL;
-    int32_t count, offset, place, size;
-    if (!bytes || memcmp(bytes, encodings, sizeof encodings) != 0 ||
-        !read_int(image, start + COUNT, &count) || count < 0 ||
-        (uintptr_t)count > (image->eh_frame_hdr_end - start - HEADER) / ROW)
-        return 0;
-    uint32_t low = 0, high = (uint32_t)count;
-    while (low < high) { /* the first row that is not below */
-        uint32_t middle = low + (high - low) / 2;
-        if (!read_int(image, start + HEADER + (uintptr_t)middle * ROW, &offset))
-            return 0;
-        if (start + (uintptr_t)(intptr_t)offset < function)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    uintptr_t row = start + HEADER + (uintptr_t)low * ROW;
-    if (low == (uint32_t)count || !read_int(image, row, &offset) ||
-        start + (uintptr_t)(intptr_t)offset != function || !read_int(image, row + 4, &offset))
-        return 0;
-    uintptr_t fde = start + (uintptr_t)(intptr_t)offset;
-    if (!read_int(image, fde + IN_FDE, &place) || !read_int(image, fde + SIZE_IN_FDE, &size) ||
-        fde + IN_FDE + (uintptr_t)(intptr_t)place != function || size <= 0)
-        return 0;
-    return function + (uintptr_t)size;
-}
-
-/* A walk through the instructions of one function. */
-struct walk {
-    const struct ss_image *image;
-    const uint8_t *bytes; /* of the next instruction */
-    size_t left;          /* bytes that may be looked at */
-    uintptr_t next;       /* address of the next instruction */
-    bool bounded;         /* its end is known: it goes on behind a return */
-    bool ended;
-    struct ss_instruction in; /* the present one, which ends at next */
-};
-
-static struct walk walk_of(const struct ss_image *image, uintptr_t function, size_t window)
-{
-    static const uint8_t endbr64[] = {0xF3, 0x0F, 0x1E, 0xFA};
-    struct walk walk = {.image = image, .next = function};
-    walk.bytes = at(image, function, 1, &walk.left);
-    uintptr_t end = end_of_function(image, function);
-    walk.bounded = end;
-    if (!walk.bytes)
-        walk.left = 0;
-    if (end && walk.left > end - function)
-        walk.left = end - function;
-    if (walk.left >= sizeof endbr64 && memcmp(walk.bytes, endbr64, sizeof endbr64) == 0) {
-        walk.bytes += sizeof endbr64;
-        walk.left -= sizeof endbr64;
-        walk.next += sizeof endbr64;
-    }
-    if (walk.left > window)
-        walk.left = window;
-    return walk;
-}
-
-/* Goes to the next instruction. False behind the last: the end, what is no instruction, or a return
- * where the end is not known. */
-static bool step(struct walk *walk)
-{
-    if (walk->ended || !ss_instruction_read(walk->bytes, walk->left, &walk->in))
-        return false;
-    walk->bytes += walk->in.length;
-    walk->left -= walk->in.length;
-    walk->next += walk->in.length;
-    walk->ended = !walk->bounded && walk->in.map == SS_MAP_ONE && walk->in.opcode == RETURN;
-    return true;
-}
-
-/* ---- instructions ---------------------------------------------------------------------------- */
-
-static bool is_one(const struct ss_instruction *in, uint8_t opcode)
-{
-    return in->map == SS_MAP_ONE && !in->vex && in->opcode == opcode;
-}
-
-static bool is_in_memory(const struct ss_instruction *in, uint8_t base)
-{
-    return in->has_modrm && in->mod != 3 && in->rm == base && !in->indexed;
-}
-
-/* The address that the instruction names relative to its end. */
-static uintptr_t rip_address(const struct walk *walk)
-{
-    return walk->next + (uintptr_t)(intptr_t)walk->in.displacement;
-}
-
-/* Where the instruction calls (or, of a jump, goes), directly or through a pointer such as the GOT's;
- * 0 where it does neither or nobody knows. */
-static uintptr_t target_of(const struct walk *walk, bool call)
-{
-    enum { INDIRECT = 0xFF, INDIRECT_CALL = 2, INDIRECT_JUMP = 4 };
-    const struct ss_instruction *in = &walk->in;
-    uintptr_t word;
-    if (is_one(in, call ? CALL : JUMP) || (!call && is_one(in, JUMP_SHORT)))
-        return walk->next + (uintptr_t)in->immediate;
-    if (is_one(in, INDIRECT) && (in->reg & 7) == (call ? INDIRECT_CALL : INDIRECT_JUMP) &&
-        is_in_memory(in, SS_RM_RIP) && read_word(walk->image, rip_address(walk), &word))
-        return word;
-    return 0;
-}
 
 /* Whether the instruction may go on elsewhere, or nowhere. Calls come back. */
 static bool is_jump(const struct ss_instruction *in)
@@ -196,7 +34,7 @@ static bool is_jump(const struct ss_instruction *in)
     enum { INDIRECT = 0xFF, INDIRECT_CALL = 2 };
     if (in->map == SS_MAP_ONE)
         return (in->opcode >> 4) == 7 || (in->opcode >= 0xE0 && in->opcode <= 0xE3) ||
-               in->opcode == JUMP || in->opcode == JUMP_SHORT || in->opcode == 0xCC ||
+               in->opcode == SS_OP_JUMP || in->opcode == SS_OP_JUMP_SHORT || in->opcode == 0xCC ||
                (in->opcode == INDIRECT && (in->reg & 7) > INDIRECT_CALL && (in->reg & 7) < 6);
     return in->map == SS_MAP_0F && ((in->opcode >> 4) == 8 || in->opcode == 0x0B);
 }
@@ -233,11 +71,11 @@ static bool is_vector_compare(const struct ss_instruction *in)
            (in->map == SS_MAP_0F38 && in->opcode == 0x29);
 }
 
-static bool names_random_constant(const struct walk *walk)
+static bool names_random_constant(const struct ss_code *walk)
 {
-    if (!is_in_memory(&walk->in, SS_RM_RIP))
+    if (!ss_is_memory(&walk->in, SS_RM_RIP))
         return false;
-    const uint8_t *constant = at(walk->image, rip_address(walk), 16, NULL);
+    const uint8_t *constant = ss_image_bytes(walk->image, ss_code_rip(walk), 16, NULL);
     return constant && is_random(constant);
 }
 
@@ -250,26 +88,28 @@ static bool is_random_immediate(const struct ss_instruction *in)
 /* cmp or xor of two registers of which one is rsi. */
 static bool compares_with_rsi(const struct ss_instruction *in)
 {
-    return (is_one(in, 0x39) || is_one(in, 0x3B) || is_one(in, 0x31) || is_one(in, 0x33)) &&
+    return (ss_is_opcode(in, 0x39) || ss_is_opcode(in, 0x3B) || ss_is_opcode(in, 0x31) ||
+            ss_is_opcode(in, 0x33)) &&
            in->wide && in->mod == 3 && (in->reg == SS_RSI) != (in->rm == SS_RSI);
 }
 
 /* Whether the function is no more than TypeId::of::<T>(): it gives a constant. */
 static bool gives_type_id(const struct ss_image *image, uintptr_t function)
 {
-    struct walk walk = walk_of(image, function, TYPE_WINDOW);
+    struct ss_code walk = ss_code_of(image, function, TYPE_WINDOW);
     uint32_t random = 0;
-    while (step(&walk)) {
+    while (ss_code_next(&walk)) {
         uintptr_t word;
-        if (is_one(&walk.in, RETURN))
+        if (ss_is_opcode(&walk.in, SS_OP_RETURN))
             return random >= 2;
-        if (target_of(&walk, true) || target_of(&walk, false))
+        if (ss_code_target(&walk, true) || ss_code_target(&walk, false))
             return false;
         if (is_vector_load(&walk.in) && names_random_constant(&walk))
             random += 2;
         random += is_random_immediate(&walk.in);
-        random += is_one(&walk.in, 0x8B) && walk.in.wide && is_in_memory(&walk.in, SS_RM_RIP) &&
-                  read_word(image, rip_address(&walk), &word) && is_random_half(word);
+        random += ss_is_opcode(&walk.in, 0x8B) && walk.in.wide &&
+                  ss_is_memory(&walk.in, SS_RM_RIP) &&
+                  ss_image_word(image, ss_code_rip(&walk), &word) && is_random_half(word);
     }
     return false;
 }
@@ -279,25 +119,25 @@ static bool gives_type_id(const struct ss_image *image, uintptr_t function)
  * answers in al. */
 static bool compares_type(const struct ss_image *image, uintptr_t function)
 {
-    struct walk walk = walk_of(image, function, DOWNCAST_WINDOW);
+    struct ss_code walk = ss_code_of(image, function, DOWNCAST_WINDOW);
     bool vector_argument = false, vector_constant = false, low = false, high = false;
     bool after_immediate = false, type_known = false, after_call = false;
     uint32_t immediates = 0;
-    while (step(&walk)) {
+    while (ss_code_next(&walk)) {
         const struct ss_instruction *in = &walk.in;
         if ((after_immediate && compares_with_rsi(in)) ||
-            (after_call && is_one(in, 0xA8) && in->immediate == 1))
+            (after_call && ss_is_opcode(in, 0xA8) && in->immediate == 1))
             return true;
         after_immediate = is_random_immediate(in);
         immediates += after_immediate;
-        if (in->has_modrm && is_in_memory(in, SS_RSI) && !is_one(in, 0x8D)) {
+        if (in->has_modrm && ss_is_memory(in, SS_RSI) && !ss_is_opcode(in, SS_OP_LEA)) {
             low |= in->displacement == 0;
             high |= in->displacement == 8;
             vector_argument |= in->displacement == 0 && is_vector_load(in);
         }
         vector_constant |=
             (is_vector_load(in) || is_vector_compare(in)) && names_random_constant(&walk);
-        uintptr_t called = target_of(&walk, true);
+        uintptr_t called = ss_code_target(&walk, true);
         after_call = called && type_known;
         type_known |= called && gives_type_id(image, called);
         if ((vector_argument && vector_constant) || (immediates >= 2 && low && high))
@@ -309,19 +149,19 @@ static bool compares_type(const struct ss_image *image, uintptr_t function)
 /* Whether the function has what it takes to return Some(pointer): a 1, and a write of rdx. */
 static bool returns_some(const struct ss_image *image, uintptr_t function)
 {
-    struct walk walk = walk_of(image, function, SOME_WINDOW);
+    struct ss_code walk = ss_code_of(image, function, SOME_WINDOW);
     bool one = false, rdx = false;
     if (!walk.bounded)
         return true;
-    while (step(&walk) && !(one && rdx)) {
+    while (ss_code_next(&walk) && !(one && rdx)) {
         const struct ss_instruction *in = &walk.in;
-        bool to_rm = is_one(in, 0x89), to_reg = is_one(in, 0x8B) || is_one(in, 0x8D) ||
-                                                is_one(in, 0x33) ||
-                                                (in->map == SS_MAP_0F && (in->opcode >> 4) == 4);
+        bool to_rm = ss_is_opcode(in, 0x89),
+             to_reg = ss_is_opcode(in, 0x8B) || ss_is_opcode(in, SS_OP_LEA) ||
+                      ss_is_opcode(in, 0x33) || (in->map == SS_MAP_0F && (in->opcode >> 4) == 4);
         one |= (in->immediate_size && in->immediate == 1) ||
                (in->map == SS_MAP_0F && (in->opcode >> 4) == 9 /* setcc */);
         rdx |= (to_rm && in->mod == 3 && in->rm == SS_RDX) || (to_reg && in->reg == SS_RDX) ||
-               is_one(in, 0x58 + SS_RDX);
+               ss_is_opcode(in, 0x58 + SS_RDX);
     }
     return one && rdx;
 }
@@ -331,7 +171,7 @@ static bool returns_some(const struct ss_image *image, uintptr_t function)
 /* Whether the function is these bytes, behind a landing mark if there is one. */
 static bool is_code(const struct ss_image *image, uintptr_t function, const void *code, size_t size)
 {
-    struct walk walk = walk_of(image, function, WINDOW);
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
     return walk.left >= size && memcmp(walk.bytes, code, size) == 0;
 }
 
@@ -342,9 +182,9 @@ static bool is_code(const struct ss_image *image, uintptr_t function, const void
 /* add to a register: the object's part that the call is handed on to. */
 static bool adds_to(const struct ss_image *image, uintptr_t function, uint8_t reg)
 {
-    struct walk walk = walk_of(image, function, WINDOW);
-    while (step(&walk))
-        if ((is_one(&walk.in, 0x83) || is_one(&walk.in, 0x81)) && walk.in.wide &&
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
+    while (ss_code_next(&walk))
+        if ((ss_is_opcode(&walk.in, 0x83) || ss_is_opcode(&walk.in, 0x81)) && walk.in.wide &&
             (walk.in.reg & 7) == 0 && walk.in.mod == 3 && walk.in.rm == reg)
             return true;
     return false;
@@ -352,7 +192,7 @@ static bool adds_to(const struct ss_image *image, uintptr_t function, uint8_t re
 
 static bool returns_nothing(const struct ss_image *image, uintptr_t function)
 {
-    return IS_CODE(image, function, RETURN);
+    return IS_CODE(image, function, SS_OP_RETURN);
 }
 
 /* The functions that one calls which goes straight from its start to its end. */
@@ -365,11 +205,11 @@ static struct calls calls_of(const struct ss_image *image, uintptr_t function)
 {
     const struct calls none = {0, {0, 0}};
     struct calls calls = none;
-    struct walk walk = walk_of(image, function, WINDOW);
-    while (step(&walk) && !is_jump(&walk.in)) {
-        if (is_one(&walk.in, RETURN))
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
+    while (ss_code_next(&walk) && !is_jump(&walk.in)) {
+        if (ss_is_opcode(&walk.in, SS_OP_RETURN))
             return calls;
-        uintptr_t called = target_of(&walk, true);
+        uintptr_t called = ss_code_target(&walk, true);
         if (called && calls.count == sizeof calls.to / sizeof calls.to[0])
             break;
         if (called)
@@ -395,21 +235,21 @@ static uint32_t score_drop(const struct ss_image *image, uintptr_t drop_span, ui
                              (int32_t)(ss_trait_slot(SS_TRAIT_TRY_CLOSE, layout) * WORD)};
     if (call_the_same(image, drop_span, try_close))
         return 2;
-    struct walk walk = walk_of(image, drop_span, WINDOW);
-    struct walk close = walk_of(image, try_close, WINDOW);
+    struct ss_code walk = ss_code_of(image, drop_span, WINDOW);
+    struct ss_code close = ss_code_of(image, try_close, WINDOW);
     uint32_t score =
         drop_span == try_close || returns_nothing(image, drop_span) ||
         (walk.left >= SAME && close.left >= SAME && memcmp(walk.bytes, close.bytes, SAME) == 0);
-    for (bool first = true; step(&walk); first = false) {
+    for (bool first = true; ss_code_next(&walk); first = false) {
         const struct ss_instruction *in = &walk.in;
-        uintptr_t called = target_of(&walk, true), jumped = target_of(&walk, false);
+        uintptr_t called = ss_code_target(&walk, true), jumped = ss_code_target(&walk, false);
         if (called == try_close || jumped == try_close)
             return 2;
         if (first && jumped)
             score = 1;
         if (in->has_modrm && in->mod != 3 && in->rm < SS_RM_RIP && in->rm != SS_RSP &&
             (in->displacement == slots[0] || in->displacement == slots[1]) &&
-            (is_one(in, INDIRECT) || is_one(in, 0x8B)))
+            (ss_is_opcode(in, INDIRECT) || ss_is_opcode(in, 0x8B)))
             score = 1;
     }
     return score;
@@ -419,12 +259,12 @@ static uint32_t score_drop(const struct ss_image *image, uintptr_t drop_span, ui
 static bool is_current_span(const struct ss_image *image, uintptr_t function)
 {
     enum { LOOK_AT = 3 };
-    if (IS_CODE(image, function, 0x48, 0x89, 0xF8, 0x48, 0xC7, 0x07, 2, 0, 0, 0, RETURN) ||
+    if (IS_CODE(image, function, 0x48, 0x89, 0xF8, 0x48, 0xC7, 0x07, 2, 0, 0, 0, SS_OP_RETURN) ||
         adds_to(image, function, SS_RSI))
         return true;
-    struct walk walk = walk_of(image, function, WINDOW);
-    for (uint32_t i = 0; i < LOOK_AT && step(&walk); i++)
-        if (is_one(&walk.in, 0x8B) && is_in_memory(&walk.in, SS_RSI))
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
+    for (uint32_t i = 0; i < LOOK_AT && ss_code_next(&walk); i++)
+        if (ss_is_opcode(&walk.in, 0x8B) && ss_is_memory(&walk.in, SS_RSI))
             return walk.in.reg != SS_RDI;
     return false;
 }
@@ -435,34 +275,34 @@ static uint32_t score(const struct ss_image *image, const uintptr_t slots[SS_TRA
     uint32_t points =
         score_drop(image, slots[SS_TRAIT_DROP_SPAN], slots[SS_TRAIT_TRY_CLOSE], layout);
     points += is_current_span(image, slots[SS_TRAIT_CURRENT_SPAN]);
-    points += IS_CODE(image, slots[SS_TRAIT_CLONE_SPAN], 0x48, 0x8B, 0x06, RETURN) ||
+    points += IS_CODE(image, slots[SS_TRAIT_CLONE_SPAN], 0x48, 0x8B, 0x06, SS_OP_RETURN) ||
               adds_to(image, slots[SS_TRAIT_CLONE_SPAN], SS_RDI);
-    points += IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0xB8, 6, 0, 0, 0, RETURN) ||
-              IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0x6A, 6, 0x58, RETURN);
+    points += IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0xB8, 6, 0, 0, 0, SS_OP_RETURN) ||
+              IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0x6A, 6, 0x58, SS_OP_RETURN);
     if (layout == SS_LAYOUT_16)
         points += returns_nothing(image, slots[SS_TRAIT_ON_REGISTER_DISPATCH]);
     if (layout != SS_LAYOUT_14)
-        points += IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, RETURN) ||
-                  IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, 0x24, 1, RETURN);
+        points += IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, SS_OP_RETURN) ||
+                  IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, 0x24, 1, SS_OP_RETURN);
     return points;
 }
 
 /* Whether the function can only answer false: it goes straight on, and what it returns is 0. */
 static bool answers_false(const struct ss_image *image, uintptr_t function)
 {
-    struct walk walk = walk_of(image, function, WINDOW);
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
     bool zero = false;
-    while (step(&walk)) {
+    while (ss_code_next(&walk)) {
         const struct ss_instruction *in = &walk.in;
-        if (is_one(in, RETURN))
+        if (ss_is_opcode(in, SS_OP_RETURN))
             return zero;
         if (is_jump(in))
             return false;
-        bool clears = (is_one(in, 0x31) || is_one(in, 0x33)) && in->mod == 3 && in->reg == SS_RAX &&
-                      in->rm == SS_RAX;
+        bool clears = (ss_is_opcode(in, 0x31) || ss_is_opcode(in, 0x33)) && in->mod == 3 &&
+                      in->reg == SS_RAX && in->rm == SS_RAX;
         bool keeps = (in->map == SS_MAP_ONE && in->opcode >= 0x59 && in->opcode <= 0x5F) ||
-                     (is_one(in, 0x83) && in->mod == 3 && in->rm == SS_RSP) || is_one(in, 0xC9) ||
-                     (is_one(in, 0x24) && in->immediate == 1);
+                     (ss_is_opcode(in, 0x83) && in->mod == 3 && in->rm == SS_RSP) ||
+                     ss_is_opcode(in, 0xC9) || (ss_is_opcode(in, 0x24) && in->immediate == 1);
         zero = clears || (zero && keeps);
     }
     return false;
@@ -472,8 +312,8 @@ static bool answers_false(const struct ss_image *image, uintptr_t function)
 static bool gives_no_span(const struct ss_image *image, uintptr_t function)
 {
     enum { FIRST = 3 };
-    struct walk walk = walk_of(image, function, WINDOW);
-    for (uint32_t i = 0; i < FIRST && step(&walk); i++)
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
+    for (uint32_t i = 0; i < FIRST && ss_code_next(&walk); i++)
         if (walk.in.map == SS_MAP_ONE && (walk.in.opcode & 0xF8) == 0xB8 &&
             walk.in.immediate == NO_SPAN)
             return true;
@@ -508,11 +348,12 @@ static bool read_table(const struct ss_image *image, uintptr_t start, uint32_t l
 {
     uintptr_t header[SS_TRAIT_HEADER_WORDS], table_start = start - sizeof header;
     for (uint32_t i = 0; i < SS_TRAIT_HEADER_WORDS; i++)
-        if (!read_word(image, table_start + i * WORD, &header[i]))
+        if (!ss_image_word(image, table_start + i * WORD, &header[i]))
             return false;
     uintptr_t drop = header[0], size = header[1], align = header[2];
     if (align == 0 || align > ALIGN_MAX || (align & (align - 1)) || size % align ||
-        size > SIZE_MAX_OF_OBJECT || is_text(image, size) || (drop && !is_text(image, drop)))
+        size > SIZE_MAX_OF_OBJECT || ss_image_is_code(image, size) ||
+        (drop && !ss_image_is_code(image, drop)))
         return false;
     for (uint32_t layout = SS_LAYOUT_COUNT; layout-- > 0;) {
         uintptr_t slots[SS_TRAIT_COUNT] = {0};
@@ -520,7 +361,7 @@ static bool read_table(const struct ss_image *image, uintptr_t start, uint32_t l
             continue;
         for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
             uint32_t slot = ss_trait_slot(method, layout);
-            if (slot && !read_word(image, table_start + slot * WORD, &slots[method]))
+            if (slot && !ss_image_word(image, table_start + slot * WORD, &slots[method]))
                 return false;
         }
         if (!is_subscriber(image, slots, layout))
@@ -552,18 +393,18 @@ static void scan(struct search *search, uintptr_t from, uintptr_t to)
     const uint32_t longest = ss_trait_words(SS_LAYOUT_16) - SS_TRAIT_HEADER_WORDS;
     from = (from + WORD - 1) & ~(uintptr_t)(WORD - 1);
     size_t left = 0;
-    const uintptr_t *word = (const uintptr_t *)at(image, from, WORD, &left);
+    const uintptr_t *word = (const uintptr_t *)ss_image_bytes(image, from, WORD, &left);
     if (!word || to <= from)
         return;
     size_t words = (to - from < left ? to - from : left) / WORD;
     size_t after = 0; /* what was looked at */
     for (size_t i = shortest - 1; i < words; i += shortest) {
-        if (SS_LIKELY(!is_text(image, word[i])) || i < after)
+        if (SS_LIKELY(!ss_image_is_code(image, word[i])) || i < after)
             continue;
         size_t start = i, end = i + 1;
-        while (start > after && i - start < longest && is_text(image, word[start - 1]))
+        while (start > after && i - start < longest && ss_image_is_code(image, word[start - 1]))
             start--;
-        while (end < words && end - start < longest && is_text(image, word[end]))
+        while (end < words && end - start < longest && ss_image_is_code(image, word[end]))
             end++;
         after = end;
         struct ss_signature_found table;
