@@ -1,5 +1,5 @@
 /* The functions through which spans of the default subscriber are closed: ranges of code, each
- * module's in order of address.
+ * module's in order of address. Of modules without symbols their code tells (closer_code.c).
  *
  * Filled in by symbol_tables.c, when it meets a module (start, and from inside the loader); asked
  * for from any context, without a lock. */
@@ -76,10 +76,18 @@ void ss_closers_publish(struct ss_closer_list *list, const struct ss_module *m)
     atomic_store_explicit(place, closers, memory_order_release);
 }
 
+/* Whether no symbol told of the module's tables. */
+static bool is_nameless(const struct ss_module *m)
+{
+    return m->evidence && strcmp(m->evidence, "signature") == 0;
+}
+
 static enum ss_closer closer_at(uintptr_t return_address)
 {
     uintptr_t address = return_address - 1; /* in the call: it may be the last instruction */
     const struct ss_module *m = ss_module_of(address);
+    if (m && is_nameless(m))
+        return ss_closer_by_code(m, address);
     const struct closers *closers =
         m ? atomic_load_explicit(&closers_of[m->id - 1], memory_order_acquire) : NULL;
     if (!closers)
@@ -98,9 +106,12 @@ static enum ss_closer closer_at(uintptr_t return_address)
                : SS_CLOSER_NONE;
 }
 
-bool ss_closes_by_default(uintptr_t return_address)
+/* Code tells less than names: a layer's own may have been inlined beside the registry's. But it does
+ * not close through get_default. */
+bool ss_closes_by_default(uintptr_t return_address, bool forwarded)
 {
-    return closer_at(return_address) == SS_CLOSER_BY_DEFAULT;
+    const struct ss_module *m = forwarded ? NULL : ss_module_of(return_address - 1);
+    return (!m || !is_nameless(m)) && closer_at(return_address) == SS_CLOSER_BY_DEFAULT;
 }
 
 bool ss_closer_forwards(uintptr_t return_address)

@@ -27,4 +27,7 @@ SS_HIDDEN void ss_closers_note(struct ss_closer_list *list, const struct ss_modu
  * the list. One thread at a time for a module. */
 SS_HIDDEN void ss_closers_publish(struct ss_closer_list *list, const struct ss_module *m);
 
+/* What the code of the function that holds an address of m tells (closer_code.c). Any context. */
+SS_HIDDEN enum ss_closer ss_closer_by_code(const struct ss_module *m, uintptr_t address);
+
 #endif

@@ -70,16 +70,18 @@ SS_HIDDEN void ss_module_versions(struct ss_module *m, char core[32], char subsc
 
 /* ---- discover.c ------------------------------------------------------------------------------ */
 
-/* Finds the `dyn Subscriber` tables of m by its symbols and gives each to ss_hook_table (hook.c),
- * sets m->evidence. Reads m's file (symbols) and m's memory (tables), both validated. */
+/* Finds the `dyn Subscriber` tables of m by its symbols, else by its code, and gives each to
+ * ss_hook_table (hook.c), sets m->evidence and m->tables_disputed. Reads m's file or its debug file
+ * (symbols) and m's memory (tables), all validated. */
 SS_HIDDEN void ss_discover(struct ss_module *m);
 
 /* Whether the function that a return address lies in is one that closes spans through the thread's
  * default subscriber: a part of tracing-subscriber's sharded registry, by the symbols that
- * ss_discover met. ss_closer_forwards: whether it is one that such code may do it through
- * (Dispatch::try_close, get_default, Arc's and Box's try_close): then its caller tells. Lock-free,
- * any context; false for unloaded modules. */
-SS_HIDDEN bool ss_closes_by_default(uintptr_t return_address);
+ * ss_discover met, else by its code; that is not asked unless what was called there is a forwarder.
+ * ss_closer_forwards: whether it is one that such code may do it through (Dispatch::try_close,
+ * get_default, Arc's and Box's try_close): then its caller tells. Lock-free, any context; false for
+ * unloaded modules. */
+SS_HIDDEN bool ss_closes_by_default(uintptr_t return_address, bool forwarded);
 SS_HIDDEN bool ss_closer_forwards(uintptr_t return_address);
 
 /* hook.c: patches one table. Called by ss_discover, under no lock. */

@@ -495,9 +495,10 @@ static bool goes_by_default(struct ss_thread *thread, const struct ss_call *call
 {
     enum { FORWARDERS = 4 };
     uintptr_t caller = call->caller;
-    for (unsigned i = 0; i < FORWARDERS && caller && ss_closer_forwards(caller); i++)
+    unsigned forwarders = 0;
+    for (; forwarders < FORWARDERS && caller && ss_closer_forwards(caller); forwarders++)
         caller = ss_stack_caller_of(thread, caller);
-    return caller && ss_closes_by_default(caller);
+    return caller && ss_closes_by_default(caller, forwarders > 0);
 }
 
 /* Whether the called instance closes a span of its own: a layer of the other may trace its own

@@ -61,7 +61,7 @@ unit_tests = $(patsubst tests/unit/%.c,$(tests)/unit/%,$(wildcard tests/unit/tes
 
 # unit_NAME: what is compiled into test_NAME. unit_flags_NAME: flags and libraries it wants.
 discovery = $(addprefix shim/,discover.c symbol_tables.c elf_symbols.c method_names.c closers.c signature.c \
-	instructions.c debug_file.c)
+	instructions.c debug_file.c closer_code.c)
 unit_callsites = $(addprefix shim/,callsites.c callsite_counts.c metadata.c)
 unit_discover = $(unit_modules)
 unit_modules = $(addprefix shim/,modules.c module_names.c module_image.c maps.c callsites.c metadata.c arena.c) $(discovery)

@@ -26,7 +26,7 @@ make_copy() {
 
 @test "the rules tell the same groups of stripped copies as of the samples, in every build that is there" {
     local names=(scope_exit channel_exit leaked_at_thread_end lost_close parent_close use_enter closed_by_hand
-        exit_without_enter await_yield legal_box_arc legal_two_subscribers legal_layers)
+        exit_without_enter await_yield legal_box_arc legal_two_subscribers legal_layers silent_close legal_mirror)
     # shellcheck disable=SC2086 # words
     run -0 "$root/scripts/matrix" --stripped ${STRAYSPAN_TEST_QUICK:+--profile release} "${names[@]}"
     assert_output --regexp ' right, 0 wrong'

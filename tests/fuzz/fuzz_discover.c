@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../shim/closers.h"
 #include "../../shim/module_image.h"
 #include "../../shim/modules.h"
 #include "../../shim/trait.h"
@@ -84,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)ss_image_is_relocated(&module);
         ss_discover(&module);
         ss_module_versions(&module, module.tracing_core, module.tracing_subscriber);
+        /* As of return addresses. */
+        for (uintptr_t at = module.start; at < module.end;
+             at += (module.end - module.start) / 32 + 1)
+            (void)ss_closer_by_code(&module, at);
         ASAN_UNPOISON_MEMORY_REGION(mapped.base, mapped.size);
         unmap_elf(&mapped);
     }

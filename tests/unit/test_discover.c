@@ -536,18 +536,18 @@ static void knows_closers(void)
     /* A return address is behind the call that it belongs to. */
     for (size_t i = 0; i < sizeof code / sizeof *code; i++)
         for (uintptr_t end = at + code[i].size; at < end; at++) {
-            CHECK(ss_closes_by_default(at + 1) == (code[i].closer == SS_CLOSER_BY_DEFAULT));
+            CHECK(ss_closes_by_default(at + 1, false) == (code[i].closer == SS_CLOSER_BY_DEFAULT));
             CHECK(ss_closer_forwards(at + 1) == (code[i].closer == SS_CLOSER_FORWARDS));
         }
     CHECK(at == (uintptr_t)closer_code_end);
-    CHECK(!ss_closes_by_default(at + 1) && !ss_closer_forwards(at + 1));
-    CHECK(!ss_closes_by_default(0) && !ss_closer_forwards((uintptr_t)&failures));
+    CHECK(!ss_closes_by_default(at + 1, false) && !ss_closer_forwards(at + 1));
+    CHECK(!ss_closes_by_default(0, false) && !ss_closer_forwards((uintptr_t)&failures));
 
     struct ss_module *m = ss_module_at(0);
     ss_discover(m); /* once more, as for a module that comes back */
-    CHECK(ss_closes_by_default(at) && ss_closer_forwards((uintptr_t)closer_code + 27));
+    CHECK(ss_closes_by_default(at, false) && ss_closer_forwards((uintptr_t)closer_code + 27));
     atomic_store(&m->loaded, 0);
-    CHECK(!ss_closes_by_default(at) && !ss_closer_forwards((uintptr_t)closer_code + 27));
+    CHECK(!ss_closes_by_default(at, false) && !ss_closer_forwards((uintptr_t)closer_code + 27));
     atomic_store(&m->loaded, 1);
 }
 
