@@ -197,7 +197,7 @@ static bool returns_nothing(const struct ss_image *image, uintptr_t function)
 
 /* The functions that one calls which goes straight from its start to its end. */
 struct calls {
-    uint32_t count; /* 0: there are none, or it is another kind of function */
+    uintptr_t count; /* 0: there are none, or it is another kind of function */
     uintptr_t to[2];
 };
 
@@ -223,7 +223,7 @@ static struct calls calls_of(const struct ss_image *image, uintptr_t function)
 static bool call_the_same(const struct ss_image *image, uintptr_t function, uintptr_t other)
 {
     struct calls one = calls_of(image, function), two = calls_of(image, other);
-    return one.count && memcmp(&one, &two, sizeof one) == 0;
+    return one.count && one.count == two.count && one.to[0] == two.to[0] && one.to[1] == two.to[1];
 }
 
 /* drop_span asks try_close, unless it is the trait's own, which does nothing. */
