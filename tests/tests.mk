@@ -104,17 +104,17 @@ $(tests)/unit/test_tools_defects: tools/defects.c
 
 # ---- what the shim would find in a file: for scripts/stripped ------------------------------------------
 
-find_tables = tests/elf/find_tables.c tests/elf/map_elf.c $(discovery) shim/module_image.c shim/arena.c
+find_tables = tests/find_tables.c tools/file_image.c $(discovery) shim/module_image.c shim/arena.c
 
-$(tests)/find_tables: $(find_tables) $(wildcard shim/*.h tests/elf/*.h) | $(tests)
-	$(CC) -g -O2 $(tests_cflags) -D_GNU_SOURCE -fno-strict-aliasing -Ishim -Itests/elf -o $@ $(find_tables)
+$(tests)/find_tables: $(find_tables) $(wildcard shim/*.h) tools/file_image.h | $(tests)
+	$(CC) -g -O2 $(tests_cflags) -D_GNU_SOURCE -fno-strict-aliasing -fPIE -pie -Ishim -Itools -o $@ $(find_tables)
 
 # ---- fuzzing: `make fuzz` runs each target of tests/fuzz for FUZZ_SECONDS; wants clang and its runtime ----
 
 FUZZ_SECONDS ?= 60
 fuzz_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 probe_fuzz = tools/probe_tables.c tools/file_image.c shim/module_image.c shim/metadata.c $(discovery)
-fuzz_discover = tests/elf/map_elf.c shim/module_image.c shim/arena.c $(discovery)
+fuzz_discover = tools/file_image.c shim/module_image.c shim/arena.c $(discovery)
 fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz

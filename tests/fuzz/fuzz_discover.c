@@ -15,9 +15,7 @@
 #include "../../shim/module_image.h"
 #include "../../shim/modules.h"
 #include "../../shim/trait.h"
-#include "../elf/map_elf.h"
-
-enum { MEMORY_MAX = 16 << 20 };
+#include "../../tools/file_image.h"
 
 static struct ss_module module;
 
@@ -53,9 +51,9 @@ void ss_hook_table(const struct ss_table_found *found)
 }
 
 /* Leaves of the mapping what is a segment's. */
-static void fence(const struct mapped_elf *mapped)
+static void fence(const struct ss_file_image *image)
 {
-    ASAN_POISON_MEMORY_REGION(mapped->base, mapped->size);
+    ASAN_POISON_MEMORY_REGION(image->base, image->size);
     for (uint32_t i = 0; i < module.segment_count; i++)
         ASAN_UNPOISON_MEMORY_REGION((void *)module.segments[i].start,
                                     module.segments[i].end - module.segments[i].start);
@@ -70,28 +68,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         file = memfd_create("module", MFD_CLOEXEC);
         snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     }
-    /* Program headers are read where they lie. */
-    uint8_t *aligned = aligned_alloc(16, (size + 15) & ~(size_t)15);
-    struct mapped_elf mapped;
-    if (!aligned || ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != (ssize_t)size)
+    struct ss_file_image image;
+    if (ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != (ssize_t)size)
         abort();
-    memcpy(aligned, data, size);
-    if (map_elf(aligned, size, MEMORY_MAX, &mapped)) {
-        ss_image_read(&mapped.info, &module);
-        module.id = id = id % (SS_MODULES_MAX - 2) + 2; /* 1 is the program */
-        module.path = path;
-        atomic_store(&module.loaded, 1);
-        fence(&mapped);
-        (void)ss_image_is_relocated(&module);
-        ss_discover(&module);
-        ss_module_versions(&module, module.tracing_core, module.tracing_subscriber);
-        /* As of return addresses. */
-        for (uintptr_t at = module.start; at < module.end;
-             at += (module.end - module.start) / 32 + 1)
-            (void)ss_closer_by_code(&module, at);
-        ASAN_UNPOISON_MEMORY_REGION(mapped.base, mapped.size);
-        unmap_elf(&mapped);
-    }
-    free(aligned);
+    if (ss_file_image_map(file, size, path, &image))
+        return 0;
+    module = image.module;
+    module.id = id = id % (SS_MODULES_MAX - 2) + 2; /* 1 is the program */
+    atomic_store(&module.loaded, 1);
+    fence(&image);
+    (void)ss_image_is_relocated(&module);
+    ss_discover(&module);
+    ss_module_versions(&module, module.tracing_core, module.tracing_subscriber);
+    /* As of return addresses. */
+    for (uintptr_t at = module.start; at < module.end; at += (module.end - module.start) / 32 + 1)
+        (void)ss_closer_by_code(&module, at);
+    ASAN_UNPOISON_MEMORY_REGION(image.base, image.size);
+    ss_file_image_unmap(&image);
     return 0;
 }

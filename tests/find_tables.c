@@ -12,18 +12,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
-#include "map_elf.h"
+#include "file_image.h"
 #include "module_image.h"
 #include "modules.h"
 
 static const unsigned methods[] = {[SS_LAYOUT_14] = 14, [SS_LAYOUT_15] = 15, [SS_LAYOUT_16] = 16};
-static const size_t limit = (size_t)1 << 32;
 
 static struct ss_module module;
 static struct ss_table_found tables[SS_TABLES_MAX];
@@ -69,14 +66,13 @@ static double milliseconds(void)
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-static void search(const char *path, const struct mapped_elf *mapped)
+static void search(const struct ss_file_image *image)
 {
     enum { TURNS = 5 };
     double least = 0;
     for (int turn = 0; turn < TURNS; turn++) {
-        ss_image_read(&mapped->info, &module);
+        module = image->module;
         module.id = 2; /* not the program, which is found without its path */
-        module.path = path;
         atomic_store(&module.loaded, 1);
         table_count = 0;
         talking = turn == 0;
@@ -85,7 +81,7 @@ static void search(const char *path, const struct mapped_elf *mapped)
         double took = milliseconds() - start;
         least = turn == 0 || took < least ? took : least;
     }
-    printf("%s\t%s\t%.2f", path, table_count ? module.evidence : "none", least);
+    printf("%s\t%s\t%.2f", module.path, table_count ? module.evidence : "none", least);
     for (unsigned i = 0; i < table_count; i++)
         printf("\t%#lx:%u%s%s", (unsigned long)(tables[i].address - module.bias),
                methods[tables[i].layout], tables[i].no_subscriber ? ":no-subscriber" : "",
@@ -97,22 +93,20 @@ static void search(const char *path, const struct mapped_elf *mapped)
 static bool search_file(const char *path)
 {
     struct stat status;
+    struct ss_file_image image;
+    const char *why = "it cannot be read";
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    unsigned char *file = MAP_FAILED;
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
-        file = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        why = ss_file_image_map(fd, (uint64_t)status.st_size, path, &image);
     if (fd >= 0)
         close(fd);
-    struct mapped_elf mapped = {.why = "it cannot be read"};
-    bool is_mapped = file != MAP_FAILED && map_elf(file, (size_t)status.st_size, limit, &mapped);
-    if (is_mapped)
-        search(path, &mapped);
-    else
-        printf("%s\tunmapped\t0\t%s\n", path, mapped.why);
-    unmap_elf(&mapped);
-    if (file != MAP_FAILED)
-        munmap(file, (size_t)status.st_size);
-    return is_mapped;
+    if (why) {
+        printf("%s\tunmapped\t0\t%s\n", path, why);
+        return false;
+    }
+    search(&image);
+    ss_file_image_unmap(&image);
+    return true;
 }
 
 int main(int count, char **arguments)
