@@ -69,8 +69,9 @@ install: all
 	install -m 755 $(BUILD)/libstrayspan.so $(DESTDIR)$(PREFIX)/lib/strayspan/libstrayspan.so
 	install -m 644 shim/strayspan.h $(DESTDIR)$(PREFIX)/include/strayspan.h
 
-c_files = $(wildcard shim/*.[ch] tools/*.[ch] tests/unit/*.[ch] tests/programs/c/*.[ch] tests/programs/c/library/*.c)
-shell_files = $(wildcard scripts/*) .ci/run
+c_files = $(wildcard shim/*.[ch] tools/*.[ch] tests/*.c tests/unit/*.[ch] tests/fuzz/*.c tests/programs/c/*.[ch] \
+	tests/programs/c/library/*.c)
+shell_files = $(wildcard scripts/*) tests/fuzz/seeds .ci/run
 
 format:
 	clang-format -i $(c_files)
