@@ -3,111 +3,73 @@
  * (`panic_const_async_fn_resumed`, since 1.78), or, before that, of `panic` with the same words. The
  * body may have been inlined into what polls it; the check comes with it. Closures have none.
  *
- * Called by names.c, once per function; pure, but for the modules that it reads: nothing outside of their
- * readable segments. No disassembly: a call or the address of a constant is looked for at each byte, and
- * what it leads to has to be as said, which no chance will do. */
+ * Called by names.c, once per function. No state; reads code and constants of modules as they are in
+ * memory, nothing outside of their segments. */
 #include "bodies.h"
 
 #include <string.h>
 
+#include "instructions.h"
+#include "module_image.h"
+
 /* Bytes looked at: of a function; of one that it calls, which does no more than load two constants. */
-enum { CODE_MAX = 1 << 16, CALLED_MAX = 64 };
+enum { CODE_MAX = 1 << 18, CALLED_MAX = 64 };
 
-static const char words[] = "`async ";
-
-static int32_t displacement(const uint8_t *at)
-{
-    int32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static bool is_readable(uintptr_t address, size_t size)
-{
-    const struct ss_module *m = ss_module_of(address);
-    return m && ss_module_readable(m, address, size);
-}
-
-/* Whether a panic's words stand at address: "`async fn` resumed after completion", and for what
- * generators and panics have instead. */
+/* Whether a panic's words stand at address: "`async fn` resumed after completion", and what async
+ * blocks and generators have instead. */
 static bool are_words(uintptr_t address)
 {
     enum { LOOK_AT = 32 };
-    static const char resumed[] = "resumed";
-    return is_readable(address, LOOK_AT) &&
-           memcmp((const void *)address, words, sizeof words - 1) == 0 &&
+    static const char begin[] = "`async ", resumed[] = "resumed";
+    const struct ss_module *m = ss_module_of(address);
+    return m && ss_module_readable(m, address, LOOK_AT) &&
+           memcmp((const void *)address, begin, sizeof begin - 1) == 0 &&
            memmem((const void *)address, LOOK_AT, resumed, sizeof resumed - 1);
 }
 
-/* Whether what an instruction loads the address of are those words, or begins with their address, as
- * the pieces of a format string do. */
-static bool leads_to_words(uintptr_t constant)
+/* Whether the present instruction loads the address of those words, or of their address, with which
+ * the pieces of a format string begin. */
+static bool loads_words(const struct ss_code *code)
 {
-    if (are_words(constant))
-        return true;
-    return constant % sizeof(uintptr_t) == 0 && is_readable(constant, sizeof(uintptr_t)) &&
-           are_words(*(const uintptr_t *)constant);
+    if (!ss_is_opcode(&code->in, SS_OP_LEA) || !ss_is_memory(&code->in, SS_RM_RIP))
+        return false;
+    uintptr_t constant = ss_code_rip(code), words;
+    return are_words(constant) ||
+           (ss_image_word(code->image, constant, &words) && are_words(words));
 }
 
-/* `lea d(%rip), reg` at code, of which left bytes may be read; where it leads, 0: it is none. */
-static uintptr_t loaded(const uint8_t *code, size_t left)
-{
-    bool is_lea =
-        left >= 7 && (code[0] & 0xFB) == 0x48 && code[1] == 0x8D && (code[2] & 0xC7) == 0x05;
-    return is_lea ? (uintptr_t)code + 7 + (uintptr_t)(intptr_t)displacement(code + 3) : 0;
-}
-
-/* A call or jump at code, direct or through a word of the GOT; where it leads, 0: it is none. */
-static uintptr_t called(const uint8_t *code, size_t left)
-{
-    if (left < 5)
-        return 0;
-    if (code[0] == 0xE8 || code[0] == 0xE9)
-        return (uintptr_t)code + 5 + (uintptr_t)(intptr_t)displacement(code + 1);
-    if (left < 6 || code[0] != 0xFF || (code[1] != 0x15 && code[1] != 0x25))
-        return 0;
-    uintptr_t word = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)displacement(code + 2);
-    return word % sizeof(uintptr_t) == 0 && is_readable(word, sizeof(uintptr_t))
-               ? *(const uintptr_t *)word
-               : 0;
-}
-
-/* Whether a function does nothing but panic with those words. */
-static bool panics_so(uintptr_t function)
+/* Whether a function panics with those words, first of all. */
+static bool panics_so(uintptr_t function, struct ss_image *image)
 {
     const struct ss_module *m = ss_module_of(function);
-    if (!m || !ss_module_executable(m, function) || !ss_module_readable(m, function, CALLED_MAX))
+    if (!m)
         return false;
-    const uint8_t *code = (const uint8_t *)function;
-    for (uint32_t i = 0; i < CALLED_MAX; i++) {
-        uintptr_t constant = loaded(code + i, CALLED_MAX - i);
-        if (constant)
-            return leads_to_words(constant);
-        if (code[i] == 0xC3)
-            break;
-    }
+    ss_image_of(m, image);
+    struct ss_code code = ss_code_of(image, function, CALLED_MAX);
+    while (ss_code_next(&code))
+        if (loads_words(&code))
+            return true;
     return false;
 }
 
-bool ss_holds_body(const struct ss_module *m, uintptr_t address)
+bool ss_holds_body(const struct ss_module *m, uintptr_t address, struct ss_image images[2])
 {
-    uintptr_t start, end;
-    if (!ss_function_at(address, &start, &end))
+    uintptr_t function, end;
+    ss_image_of(m, &images[0]);
+    if (!ss_code_bounds(&images[0], address, &function, &end))
         return false;
-    size_t size = end - start < CODE_MAX ? end - start : CODE_MAX;
-    if (!ss_module_executable(m, start) || !ss_module_readable(m, start, size))
-        return false;
-    const uint8_t *code = (const uint8_t *)start;
+    struct ss_code code = ss_code_of(&images[0], function, CODE_MAX);
     uintptr_t last = 0; /* a function calls few others, many times */
-    for (size_t i = 0; i < size; i++) {
-        uintptr_t constant = loaded(code + i, size - i);
-        if (constant && are_words(constant))
+    while (ss_code_next(&code)) {
+        if (loads_words(&code))
             return true;
-        uintptr_t function = called(code + i, size - i);
-        if (!function || function == last)
+        uintptr_t called = ss_code_target(&code, true);
+        if (!called)
+            called = ss_code_target(&code, false);
+        if (!called || called == last || (called >= function && called < end))
             continue;
-        last = function;
-        if (panics_so(function))
+        last = called;
+        if (panics_so(called, &images[1]))
             return true;
     }
     return false;

@@ -527,14 +527,3 @@ bool ss_frame_rule(uintptr_t return_address, bool *by_rbp, int32_t *offset, uint
     return packed_kind(&packed) == KIND_OFFSET && (reg == SS_CFI_RSP || reg == SS_CFI_RBP) &&
            (packed.rule & RULE_OUTERMOST) == 0;
 }
-
-bool ss_function_at(uintptr_t pc, uintptr_t *start, uintptr_t *end)
-{
-    struct ss_cfi_entry entry;
-    struct trail trail = {0};
-    if (!in_module(&trail, pc) || !entry_find(trail.module, pc, &entry))
-        return false;
-    *start = entry.function;
-    *end = entry.function_end;
-    return true;
-}

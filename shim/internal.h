@@ -169,7 +169,4 @@ SS_HIDDEN uint32_t ss_walk_callers(uintptr_t return_address, uintptr_t rsp, uint
 SS_HIDDEN bool ss_frame_rule(uintptr_t return_address, bool *by_rbp, int32_t *offset,
                              uintptr_t *function);
 
-/* The function that pc is in, as its FDE has it. Any context. */
-SS_HIDDEN bool ss_function_at(uintptr_t pc, uintptr_t *start, uintptr_t *end);
-
 #endif

@@ -156,14 +156,18 @@ static void read_kinds(struct wanted *wanted, uint16_t kinds[BATCH])
     struct ss_elf elf;
     bool has_none;
     bool open = open_wanted(wanted, &elf, &has_none);
+    struct ss_image *images = ss_sys_map(2 * sizeof *images);
     for (uint32_t i = 0; i < wanted->count; i++) {
         kinds[i] = open || has_none ? 0 : SS_NAME_UNASKED;
         if (open && wanted->names[i])
             kinds[i] = ss_name_kind(
                 elf.buffer, ss_elf_name(&elf, wanted->names[i], elf.buffer, NAME_MAX_LENGTH));
-        if (!(kinds[i] & SS_NAME_SYNC) && ss_holds_body(wanted->module, wanted->addresses[i]))
+        if (images && !(kinds[i] & SS_NAME_SYNC) &&
+            ss_holds_body(wanted->module, wanted->addresses[i], images))
             kinds[i] |= SS_NAME_BODY;
     }
+    if (images)
+        ss_sys_unmap(images, 2 * sizeof *images);
     if (open)
         ss_elf_close(&elf);
     if ((!open && !has_none) || !ss_lock(&ss_names_lock))
