@@ -30,7 +30,7 @@
 
 /* Entries looked at in a park; when an open guard is suspected. */
 enum { ENTRIES_MAX = 64, SUSPECT_PARKS = 3 };
-enum { EVENT_WALKS_MAX = 64 };
+enum { EVENT_WALKS_MAX = 64, UNDER_MAX = 8 };
 enum { WATCHES_AT_ONCE = 4 };
 static const uint64_t suspect_ns = 1000000000;
 
@@ -210,6 +210,15 @@ static uint32_t count_dead(struct ss_thread *thread, struct walk *walk,
     return dead;
 }
 
+/* Something was made or entered while frames of an enter were dead. */
+static void count_under(struct ss_watch *watch, bool made)
+{
+    uint32_t dead =
+        watch->dead_at_event > watch->dead_at_park ? watch->dead_at_event : watch->dead_at_park;
+    for (uint32_t i = 0; i < dead; i++)
+        ++*(made ? &watch->made[i] : &watch->entered_under[i]);
+}
+
 void ss_activation_outlived(struct ss_thread *thread, struct ss_entry *entry, uintptr_t sp,
                             bool made)
 {
@@ -223,8 +232,12 @@ void ss_activation_outlived(struct ss_thread *thread, struct ss_entry *entry, ui
     bool walks = before < watch->count && watch->walks < EVENT_WALKS_MAX;
     watch->walks += walks;
     watch->dead_at_event = count_dead(thread, walks ? &walk : NULL, watch, before, sp);
-    for (uint32_t i = 0; i < watch->dead_at_event; i++)
-        ++*(made ? &watch->made[i] : &watch->entered_under[i]);
+    count_under(watch, made);
+    /* It is under those further out, too. */
+    const struct ss_entry *outermost = ss_stack_entries(thread);
+    for (uint32_t i = 1; i < UNDER_MAX && entry - i >= outermost; i++)
+        if (entry[-(int)i].watch)
+            count_under(entry[-(int)i].watch, made);
 }
 
 /* An entry that was open over parks with dead frames: whether its guard's holder is among them, and
@@ -286,7 +299,7 @@ static void look_at_park(struct ss_thread *thread, struct walk *walk, struct ss_
 static void suspect_all(uint32_t parks, uint64_t now)
 {
     for (struct ss_thread *thread = ss_thread_first(); thread; thread = thread->next) {
-        if (!atomic_load(&thread->live))
+        if (!atomic_load(&thread->live) || thread->tainted)
             continue;
         uint32_t depth = atomic_load_explicit(&thread->depth, memory_order_acquire);
         struct ss_entry *entries = ss_stack_entries(thread);
@@ -364,7 +377,8 @@ void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
     if (SS_UNLIKELY(due))
         suspect_others(due);
     depth = atomic_load_explicit(&thread->depth, memory_order_relaxed);
-    if (depth && ss_options.await_check != SS_AWAIT_CHECK_OFF && ss_thread_own_stack(thread, sp))
+    if (depth && !thread->tainted && ss_options.await_check != SS_AWAIT_CHECK_OFF &&
+        ss_thread_own_stack(thread, sp))
         look_at_entries(thread, depth, sp, caller);
     ss_end(thread);
 }

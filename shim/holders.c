@@ -79,25 +79,24 @@ bool ss_chain_has_body(const struct ss_watch *watch, uint32_t index)
 
 uint32_t ss_chain_end_of_task(const struct ss_watch *watch, uint32_t holder)
 {
-    const uint16_t within = SS_NAME_CLOSURE | SS_NAME_STANDARD | SS_NAME_TRACING | SS_NAME_POLL;
-    const uint16_t body = SS_NAME_CLOSURE | SS_NAME_BODY;
+    const uint16_t within = SS_NAME_CLOSURE | SS_NAME_STANDARD | SS_NAME_TRACING;
     uint16_t kinds[SS_CHAIN];
-    uint32_t end = holder + 1;
     ss_chain_kinds(watch, kinds);
     if (kinds[holder] & SS_NAME_BODY) {
         /* What else holds a body may hold what runs it, too. */
+        uint32_t end = holder + 1;
         for (uint32_t i = end; i < watch->count; i++)
             if (watch->frames[i].function == watch->frames[holder].function)
                 end = i + 1;
         return end;
     }
-    for (uint32_t i = end; i < watch->count && kinds[i] & within; i++) {
-        if (kinds[i] & (SS_NAME_BLOCK_ON | SS_NAME_SYNC))
+    for (uint32_t i = holder; i < watch->count; i++) {
+        if (kinds[i] & SS_NAME_BODY)
+            return i + 1;
+        if (kinds[i] & SS_NAME_POLL || !(kinds[i] & within))
             break;
-        if ((kinds[i] & body) == body)
-            end = i + 1;
     }
-    return end;
+    return holder + 1;
 }
 
 uint32_t ss_chain_end_of_poll(const struct ss_watch *watch, uint32_t holder)

@@ -178,6 +178,8 @@ SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct ad
 /* ---- pthread_create -------------------------------------------------------------------------- */
 
 /* Weak: older libcs have it elsewhere. */
+extern int pthread_getattr_default_np(pthread_attr_t *attributes) __attribute__((weak));
+extern int pthread_attr_destroy(pthread_attr_t *attributes) __attribute__((weak));
 extern int pthread_attr_getstacksize(const pthread_attr_t *attributes, size_t *size)
     __attribute__((weak));
 
@@ -229,6 +231,23 @@ static void *ss_thread_start(void *argument)
     return result;
 }
 
+/* How large the stack will be; 0: not known. */
+static size_t stack_size_of(const pthread_attr_t *attributes)
+{
+    pthread_attr_t defaults;
+    size_t size = 0;
+    if (!pthread_attr_getstacksize)
+        return 0;
+    if (attributes) {
+        (void)pthread_attr_getstacksize(attributes, &size);
+    } else if (pthread_getattr_default_np && pthread_attr_destroy &&
+               pthread_getattr_default_np(&defaults) == 0) {
+        (void)pthread_attr_getstacksize(&defaults, &size);
+        (void)pthread_attr_destroy(&defaults);
+    }
+    return size;
+}
+
 /* Notes who makes the thread; NULL where that cannot be. */
 static struct start *describe_start(const pthread_attr_t *attributes, void *(*function)(void *),
                                     void *argument)
@@ -241,9 +260,7 @@ static struct start *describe_start(const pthread_attr_t *attributes, void *(*fu
         memset(&start->facts, 0, sizeof start->facts);
         start->function = function;
         start->argument = argument;
-        start->stack_size = 0;
-        if (attributes && pthread_attr_getstacksize)
-            (void)pthread_attr_getstacksize(attributes, &start->stack_size);
+        start->stack_size = stack_size_of(attributes);
         start->facts.creator = thread->serial;
         if (ss_options.stacks != SS_STACKS_OFF)
             start->facts.creation_stack = ss_stack_capture(thread);

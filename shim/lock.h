@@ -22,10 +22,16 @@ struct ss_lock {
 /* The pid of the process that our state belongs to (start.c). */
 extern _Atomic int ss_own_pid __attribute__((visibility("hidden")));
 
+/* How many locks of ours the calling thread holds or is about to take: a fork in the handler of a signal
+ * must not wait for them. Weak, as every file has it. */
+__thread uint32_t ss_locks_held __attribute__((weak, visibility("hidden")));
+
 /* Takes the lock. Returns false, without it, in a process that is not the state's owner. */
 static inline bool ss_lock(struct ss_lock *lock)
 {
     uint32_t expected = 0;
+    ss_locks_held++;
+    atomic_signal_fence(memory_order_seq_cst);
     if (atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
                                                 memory_order_relaxed))
         return true;
@@ -37,8 +43,10 @@ static inline bool ss_lock(struct ss_lock *lock)
                                                   memory_order_relaxed))
             return true;
     }
-    if (ss_sys_getpid() != atomic_load_explicit(&ss_own_pid, memory_order_relaxed))
+    if (ss_sys_getpid() != atomic_load_explicit(&ss_own_pid, memory_order_relaxed)) {
+        ss_locks_held--;
         return false;
+    }
     const struct __kernel_timespec soon = {0, SS_LOCK_WAIT_NS};
     while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
         (void)SS_SYSCALL_4(__NR_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, &soon);
@@ -53,6 +61,8 @@ static inline void ss_unlock(struct ss_lock *lock)
         atomic_store_explicit(&lock->state, 0, memory_order_release);
     else if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
         (void)SS_SYSCALL_3(__NR_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
+    atomic_signal_fence(memory_order_seq_cst);
+    ss_locks_held--;
 }
 
 #endif

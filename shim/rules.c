@@ -456,7 +456,9 @@ void ss_judge_use(struct ss_thread *thread, const struct ss_call *call,
         ss_judge_unknown(thread, instance, id);
         return;
     }
-    if (thread->tainted || !is_own_process() || !ss_proof_stands(instance->table))
+    /* With events lost, an id that came back proves nothing. */
+    if (thread->tainted || atomic_load(&ss_events_lost) || !is_own_process() ||
+        !ss_proof_stands(instance->table))
         return;
     if (closed.reported) {
         static const enum ss_consequence_kind kinds[] = {

@@ -62,8 +62,8 @@ static __thread bool forked_inside;
 
 static void fork_prepare(void)
 {
-    forked_inside =
-        ss_self && ss_self != &ss_thread_gone && atomic_load(&ss_self->state) == SS_BUSY;
+    forked_inside = ss_locks_held > 0 || (ss_self && ss_self != &ss_thread_gone &&
+                                          atomic_load(&ss_self->state) == SS_BUSY);
     if (forked_inside)
         return;
     ss_modules_fork();
@@ -106,6 +106,7 @@ static void fork_child(void)
 #define X(name) atomic_store(&name.state, 0);
     SS_LOCKS(X)
 #undef X
+    ss_locks_held = 0;
     ss_span_table_forked();
     ss_modules_forked(true);
     ss_threads_forked();

@@ -605,16 +605,13 @@ bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp)
     /* Between the main stack and the next mapping the kernel leaves 128 MiB at least, for it to
      * grow (arch/x86/mm/mmap.c). */
     enum { GAP = 128 << 20 };
-    struct ss_mapping mapping;
     if (!thread->own_high) {
-        /* Asked once, found or not: an enter is to make no system call. */
-        thread->own_high = 1;
+        /* Asked once: an enter is to make no system call. What the kernel puts above the first frame
+         * is part of the main stack, and no frame is above it. */
         bool is_main = thread->facts.tid == ss_sys_getpid();
-        uintptr_t on_it = is_main ? ss_start_on_main_stack() : 0;
-        if (on_it && ss_mapping_find(on_it, &mapping)) {
-            thread->own_high = mapping.end;
-            thread->own_low = mapping.end > GAP ? mapping.end - GAP : 0;
-        }
+        uintptr_t high = is_main ? ss_start_on_main_stack() : 0;
+        thread->own_high = high ? high : 1;
+        thread->own_low = high > GAP ? high - GAP : 0;
     }
     return sp >= thread->own_low && sp < thread->own_high;
 }
