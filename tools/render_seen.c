@@ -148,8 +148,8 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
             others += is_unfinished(report, other) && other->program &&
                       strcmp(other->program, program) == 0;
         fprintf(out,
-                "unseen:  %s, pid %lld%s: no counts: ended by a signal, _exit or exec, or still "
-                "running; what was logged is told\n",
+                "unseen:  %s, pid %lld%s: no counts: ended by a signal, _exit or exec, still "
+                "running, or its log had no room; what was logged is told\n",
                 clean(slash ? slash + 1 : program), (long long)process->pid,
                 others ? ss_text(" and %s", ss_count_text(others, "other process")) : "");
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -405,6 +406,12 @@ static int conclude(const struct settings *settings, const char *directory, cons
     ss_log_read(&report, directory, token);
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
+    struct statvfs room;
+    if (report.files && statvfs(directory, &room) == 0 &&
+        (geteuid() ? room.f_bavail : room.f_bfree) == 0)
+        ss_report_problem(&report, false, directory,
+                          "no room is left there: what could not be logged was "
+                          "written to standard error");
     const char *why = why_nothing(&report, argv, path, &probe, &advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;

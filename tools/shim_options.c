@@ -142,6 +142,21 @@ static bool sets_option(const char *options, const char *name)
     return false;
 }
 
+/* The quote that a value in options begins with and nothing closes, as it would swallow what is put
+ * behind; empty where all are closed. */
+static const char *unclosed_quote(const char *options)
+{
+    for (const char *at = options; at && *at; at++) {
+        if (*at != '=' || (at[1] != '"' && at[1] != '\''))
+            continue;
+        const char *end = strchr(at + 2, at[1]);
+        if (!end)
+            return at[1] == '"' ? "\"" : "'";
+        at = end;
+    }
+    return "";
+}
+
 const char *ss_shim_options_value(const char *directory, const char *token, const char *more)
 {
     const char *users = getenv(SS_OPTIONS_VARIABLE);
@@ -157,9 +172,9 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
                 ss_text_clean(directory));
         return NULL;
     }
-    return ss_text("quiet=1:history=256:%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
-                   users ? users : "", more, quote, directory, token ? "." : "", token ? token : "",
-                   quote);
+    return ss_text("quiet=1:history=256:%s%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+                   users ? users : "", unclosed_quote(users), more, quote, directory,
+                   token ? "." : "", token ? token : "", quote);
 }
 
 const char *ss_find_shim(void)

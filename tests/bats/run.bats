@@ -324,3 +324,20 @@ END
     assert_equal "$status" 125
     assert_regex "$stderr" 'NOTHING WAS CHECKED: ./stripped: .* no subscriber was found, and it has no symbols'
 }
+
+@test "a quote that the user's options do not close swallows nothing of run's" {
+    STRAYSPAN_OPTIONS='rules="unterminated' run_command -66 "$c/foreign_thread_exit"
+    [[ $stderr == *'names no rule'* ]]
+    [[ $stderr == *'error[foreign-thread-exit]'* ]]
+}
+
+@test "a log that had no room left is told as a problem" {
+    unshare -rm true 2>/dev/null || skip "no mount namespace can be made here"
+    mkdir full
+    # shellcheck disable=SC2016 # its own
+    run --separate-stderr timeout 60 unshare -rm sh -c 'mount -t tmpfs -o size=16k none full &&
+        head -c 12288 /dev/zero >full/filler && "$@"' sh \
+        "$STRAYSPAN" run --log-dir full "$c/foreign_thread_exit"
+    [ "$status" -eq 66 ] || [ "$status" -eq 125 ]
+    [[ $stderr == *'problem: '*'no room is left there'* ]]
+}
