@@ -307,6 +307,8 @@ static uint8_t immediate_size(const struct ss_instruction *in, uint8_t follows)
 bool ss_instruction_read(const uint8_t *bytes, size_t size, struct ss_instruction *out)
 {
     enum { LONGEST = 15 };
+    if (size == 0)
+        return false;
     struct bytes left = {bytes, bytes + (size < LONGEST ? size : LONGEST), false};
     struct extension extension = {0, 0, 0};
     *out = (struct ss_instruction){.rm = SS_RM_NONE};

@@ -42,7 +42,7 @@ static void read_notes(struct ss_module *m, const ElfW(Phdr) * header)
 {
     uintptr_t at = m->bias + header->p_vaddr, left = header->p_memsz;
     uintptr_t alignment = header->p_align == 8 ? 8 : 4;
-    if (!ss_module_readable(m, at, left))
+    if (at % sizeof(ElfW(Word)) || !ss_module_readable(m, at, left))
         return;
     while (left >= sizeof(ElfW(Nhdr))) {
         const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
@@ -98,7 +98,8 @@ void ss_image_read(const struct dl_phdr_info *info, struct ss_module *m)
         if (header->p_type == PT_GNU_RELRO && (segment->flags & PF_R)) {
             m->relro_start = start;
             m->relro_end = start + size;
-        } else if (header->p_type == PT_DYNAMIC && (segment->flags & PF_R)) {
+        } else if (header->p_type == PT_DYNAMIC && (segment->flags & PF_R) &&
+                   start % sizeof(ElfW(Addr)) == 0) {
             m->dynamic = start;
         } else if (header->p_type == PT_GNU_EH_FRAME && (segment->flags & PF_R)) {
             m->eh_frame_hdr = start;
@@ -181,7 +182,8 @@ bool ss_image_is_relocated(const struct ss_module *m)
     struct dynamic dynamic;
     read_dynamic(m, &dynamic);
     uintptr_t count = dynamic.relative_count;
-    if (!dynamic.relocations || !count || !m->relro_start || count > UINT32_MAX ||
+    if (!dynamic.relocations || dynamic.relocations % sizeof(ElfW(Addr)) || !count ||
+        !m->relro_start || count > UINT32_MAX ||
         !ss_module_readable(m, dynamic.relocations, count * sizeof(ElfW(Rela))))
         return true;
     const ElfW(Rela) *relocations = (const ElfW(Rela) *)dynamic.relocations;

@@ -118,7 +118,8 @@ fuzz_discover = tools/file_image.c shim/module_image.c shim/arena.c $(discovery)
 fuzz_targets = $(patsubst tests/fuzz/%.c,$(tests)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 $(fuzz_targets): $(tests)/fuzz/%: tests/fuzz/%.c $$($$*) | $(tests)/fuzz
-	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -o $@ $< $($*)
+	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $< $($*)
 
 # The files that a target begins with, and the longest: those of fuzz_discover are programs.
 $(tests)/fuzz/fuzz_discover.seeds: tests/fuzz/seeds c-programs | $(tests)/fuzz

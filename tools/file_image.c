@@ -79,8 +79,8 @@ static const char *read_layout(int fd, uint64_t file_size, struct layout *layout
         const Elf64_Phdr *segment = &layout->segments[i];
         if (segment->p_type != PT_LOAD || segment->p_memsz == 0)
             continue;
-        if (segment->p_filesz > segment->p_memsz ||
-            segment->p_vaddr > UINT64_MAX - segment->p_memsz - PAGE)
+        if (segment->p_filesz > segment->p_memsz || segment->p_memsz > UINT64_MAX - PAGE ||
+            segment->p_vaddr > UINT64_MAX - PAGE - segment->p_memsz)
             return "a segment of it is damaged";
         if (segment->p_offset > file_size || segment->p_filesz > file_size - segment->p_offset)
             return "it has segments beyond its end";
