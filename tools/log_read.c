@@ -62,10 +62,9 @@ static bool is_suspected(const struct ss_run *run, const char *line, size_t head
     if (!key)
         return true;
     int64_t serial = strtoll(key + sizeof serial_key - 1, NULL, 10);
-    for (size_t i = 0; i < run->found_count; i++)
-        if (run->found[i].violation->suspicion && run->found[i].violation->span.serial == serial)
-            return true;
-    return false;
+    struct ss_found *found;
+    HASH_FIND(by_serial, run->open, &serial, sizeof serial, found);
+    return found;
 }
 
 /* A repeat of what is known is most of a long log: it is recognised by its text alone. A quote
@@ -84,7 +83,7 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
     if (length < sizeof violation || memcmp(line, violation, sizeof violation - 1) != 0)
         return false;
     size_t head = length < HEAD_LENGTH ? length : HEAD_LENGTH;
-    if (run->open_suspicions && is_suspected(run, line, head))
+    if (run->open && is_suspected(run, line, head))
         return false;
     const char *id = memmem(line, head, run_key, sizeof run_key - 1);
     const char *print = memmem(line, head, print_key, sizeof print_key - 1);
@@ -95,18 +94,15 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
         memcmp(id + sizeof run_key - 1, run->id, id_length) != 0 ||
         id[sizeof run_key - 1 + id_length] != '"')
         return false;
-    for (size_t i = 0; i < run->found_count; i++) {
-        if (!run->found[i].violation->suspicion && strlen(run->found[i].fingerprint) == 16 &&
-            memcmp(print + sizeof print_key - 1, run->found[i].fingerprint, 16) == 0) {
-            /* Unless it is worse than what is known. */
-            if (run->found[i].violation->severity < SS_SEVERITY_ERROR &&
-                memmem(line, head, error, sizeof error - 1))
-                return false;
-            run->found[i].lines++;
-            return true;
-        }
-    }
-    return false;
+    struct ss_print wanted = ss_print_of(print + sizeof print_key - 1, 16);
+    struct ss_found *found;
+    HASH_FIND(hh, run->found, &wanted, sizeof wanted, found);
+    /* Unless it is worse than what is known. */
+    if (!found || (found->violation->severity < SS_SEVERITY_ERROR &&
+                   memmem(line, head, error, sizeof error - 1)))
+        return false;
+    found->lines++;
+    return true;
 }
 
 /* Where a record begins in a line of a stream, which a program and its logger may have a part in: what
@@ -179,8 +175,7 @@ static void end_runs(struct ss_reader *reader)
         reader->runs = run->next;
         ss_end_run(reader, run);
         report_missing(reader, run);
-        free(run->found);
-        free(run);
+        ss_free_run(run);
     }
 }
 

@@ -3,17 +3,25 @@
 #ifndef SS_LOG_READ_H
 #define SS_LOG_READ_H
 
+#include "hash.h"
 #include "report.h"
 
 enum { SS_MODULES_MAX = 4096 };
 
+/* A fingerprint as the tables know it: the text, cut and filled up with zeroes. */
+struct ss_print {
+    char text[20];
+};
+
 /* A fingerprint of one run. */
 struct ss_found {
+    struct ss_print print;
     struct ss_violation *violation; /* or suspicion: then it is this run's own until the run ends */
     struct ss_violation *turned;    /* the violation that the suspicion became, NULL */
-    char fingerprint[20];
-    uint64_t lines, highest; /* how often a line had it, and the highest count of one */
+    int64_t serial;                 /* of the span */
+    uint64_t lines, highest;        /* how often a line had it, and the highest count of one */
     uint64_t consequences[SS_CONSEQUENCE_COUNT];
+    UT_hash_handle hh, by_serial;
 };
 
 /* One process image while its log is read. */
@@ -24,11 +32,11 @@ struct ss_run {
     struct ss_binary *binaries[SS_MODULES_MAX]; /* by module id */
     struct ss_binary *program;
     const char *program_path, *program_build_id;
-    bool repeated;                    /* another file of this report has the same run */
-    uint64_t written[SS_RULE_COUNT];  /* first lines of a fingerprint */
-    uint64_t expected[SS_RULE_COUNT]; /* how many the summary has counted */
-    struct ss_found *found;
-    size_t found_count, open_suspicions;
+    bool repeated;                      /* another file of this report has the same run */
+    uint64_t written[SS_RULE_COUNT];    /* first lines of a fingerprint */
+    uint64_t expected[SS_RULE_COUNT];   /* how many the summary has counted */
+    struct ss_found *found, *suspected; /* violations, suspicions: by fingerprint */
+    struct ss_found *open; /* the suspicions that nothing ended, by the span's serial */
 };
 
 struct ss_reader {
@@ -66,10 +74,16 @@ void ss_fill_consequence(struct ss_consequence *consequence, const struct ss_run
 
 /* ---- log_records.c --------------------------------------------------------------------------- */
 
+/* The first 19 bytes of text as a key; text may be NULL. */
+struct ss_print ss_print_of(const char *text, size_t length);
+
 /* Adds a record to the report of its reader. */
 void ss_read_record(struct ss_reader *reader, struct ss_run *run, const json_t *record);
 
 /* Counts what the run's lines alone tell, where it had no summary. */
 void ss_end_run(struct ss_reader *reader, struct ss_run *run);
+
+/* Lets go of what a run held while it was read. */
+void ss_free_run(struct ss_run *run);
 
 #endif

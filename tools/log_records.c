@@ -2,6 +2,7 @@
  * fingerprint, however often it is told, and the sums of the summaries. Called by log_read.c. */
 #include "log_read.h"
 
+#include <limits.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,43 +16,63 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(((const struct ss_violation *)a)->key, ((const struct ss_violation *)b)->key);
 }
 
-/* The key of a fingerprint: it means the same in the same build of the same program only. */
-static const char *key_of(const struct ss_reader *reader, const struct ss_run *run,
-                          const char *fingerprint)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-    return ss_text("%s %s", fingerprint,
-                   run->program_build_id ? run->program_build_id
-                   : run->program_path   ? run->program_path
-                                         : reader->file);
+    return a > b ? a : b;
+}
+
+/* The key of a fingerprint, until the next call: it means the same in the same build of the same
+ * program only. */
+static const char *key_of(const struct ss_reader *reader, const struct ss_run *run,
+                          const struct ss_print *print)
+{
+    static char key[PATH_MAX + sizeof *print];
+    snprintf(key, sizeof key, "%s %s", print->text,
+             run->program_build_id ? run->program_build_id
+             : run->program_path   ? run->program_path
+                                   : reader->file);
+    return key;
+}
+
+struct ss_print ss_print_of(const char *text, size_t length)
+{
+    struct ss_print print = {{0}};
+    memcpy(print.text, text, length < sizeof print.text - 1 ? length : sizeof print.text - 1);
+    return print;
+}
+
+static struct ss_print print_of(const json_t *record, const char *key)
+{
+    const char *text = json_string_value(json_object_get(record, key));
+    return ss_print_of(text ? text : "", text ? strlen(text) : 0);
 }
 
 /* A fingerprint of a violation (suspicion) of this run; NULL where it is new. */
-static struct ss_found *found_in(const struct ss_run *run, const char *fingerprint, bool suspicion)
+static struct ss_found *found_in(const struct ss_run *run, const struct ss_print *print,
+                                 bool suspicion)
 {
-    for (size_t i = 0; i < run->found_count; i++)
-        if (run->found[i].violation->suspicion == suspicion &&
-            strcmp(run->found[i].fingerprint, fingerprint) == 0)
-            return &run->found[i];
-    return NULL;
+    struct ss_found *found;
+    HASH_FIND(hh, suspicion ? run->suspected : run->found, print, sizeof *print, found);
+    return found;
 }
 
-static void add_found(struct ss_run *run, struct ss_violation *violation, const char *fingerprint,
-                      uint64_t count)
+static void add_found(struct ss_run *run, struct ss_violation *violation,
+                      const struct ss_print *print, uint64_t count)
 {
-    void *grown = realloc(run->found, (run->found_count + 1) * sizeof *run->found);
-    if (!grown)
+    struct ss_found *found = calloc(1, sizeof *found);
+    if (!found)
         return;
-    run->found = grown;
-    struct ss_found *found = &run->found[run->found_count++];
-    *found = (struct ss_found){.violation = violation, .lines = 1, .highest = count};
-    memcpy(found->fingerprint, fingerprint, sizeof found->fingerprint);
-    run->open_suspicions += violation->suspicion;
-}
-
-static void read_fingerprint(const json_t *record, const char *key, char print[20])
-{
-    const char *fingerprint = json_string_value(json_object_get(record, key));
-    snprintf(print, 20, "%s", fingerprint ? fingerprint : "");
+    *found = (struct ss_found){.print = *print,
+                               .violation = violation,
+                               .serial = violation->span.serial,
+                               .lines = 1,
+                               .highest = count};
+    if (violation->suspicion) {
+        HASH_ADD(hh, run->suspected, print, sizeof found->print, found);
+        HASH_ADD(by_serial, run->open, serial, sizeof found->serial, found);
+    } else {
+        HASH_ADD(hh, run->found, print, sizeof found->print, found);
+    }
 }
 
 static struct ss_violation *make_violation(const struct ss_run *run, const json_t *record,
@@ -66,13 +87,13 @@ static struct ss_violation *make_violation(const struct ss_run *run, const json_
 /* A suspicion about a span ends with a violation of it. */
 static void end_suspicions(struct ss_run *run, int64_t serial, struct ss_violation *violation)
 {
-    for (size_t i = 0; serial && run->open_suspicions && i < run->found_count; i++) {
-        struct ss_found *found = &run->found[i];
-        if (!found->violation->suspicion || found->turned ||
-            found->violation->span.serial != serial)
-            continue;
+    struct ss_found *found;
+    while (serial) {
+        HASH_FIND(by_serial, run->open, &serial, sizeof serial, found);
+        if (!found)
+            return;
         found->turned = violation;
-        run->open_suspicions--;
+        HASH_DELETE(by_serial, run->open, found);
     }
 }
 
@@ -83,65 +104,73 @@ static void show_worse(struct ss_violation *violation, struct ss_run *run, const
         ss_fill_violation(violation, run, record);
 }
 
-static void read_violation(struct ss_reader *reader, struct ss_run *run, const json_t *record)
+/* The violation with this fingerprint in the report, made where it is new. */
+static struct ss_violation *intern_violation(struct ss_reader *reader, struct ss_run *run,
+                                             const struct ss_print *print, const json_t *record)
 {
     struct ss_report *report = reader->report;
-    char print[20];
-    read_fingerprint(record, "fingerprint", print);
+    struct ss_violation wanted = {.key = key_of(reader, run, print)};
+    struct ss_violation **known = tfind(&wanted, &report->violation_tree, compare_keys);
+    if (known) {
+        struct ss_violation *violation = ss_told_by(*known);
+        if (!run->repeated)
+            show_worse(violation, run, record);
+        return violation;
+    }
+    struct ss_violation *violation = make_violation(run, record, false);
+    violation->key = ss_text_copy(wanted.key, strlen(wanted.key));
+    if (!tsearch(violation, &report->violation_tree, compare_keys))
+        return NULL;
+    *report->violations_end = violation;
+    report->violations_end = &violation->next;
+    report->violation_count++;
+    return violation;
+}
+
+static void read_violation(struct ss_reader *reader, struct ss_run *run, const json_t *record)
+{
+    struct ss_print print = print_of(record, "fingerprint");
     uint64_t count = ss_count_of(record, "count");
     int64_t serial = ss_integer_of(json_object_get(record, "span"), "serial", 0);
-    int rule = ss_rule_of(json_is_string(json_object_get(record, "rule"))
-                              ? json_string_value(json_object_get(record, "rule"))
-                              : "");
+    const char *code = json_string_value(json_object_get(record, "rule"));
+    int rule = ss_rule_of(code ? code : "");
     if (rule >= 0 && count <= 1)
         run->written[rule]++;
 
-    struct ss_found *found = found_in(run, print, false);
+    struct ss_found *found = found_in(run, &print, false);
     if (found) {
+        found->violation = ss_told_by(found->violation);
         show_worse(found->violation, run, record);
         found->lines++;
-        if (count > found->highest)
-            found->highest = count;
+        found->highest = larger(found->highest, count);
         end_suspicions(run, serial, found->violation);
         return;
     }
-    struct ss_violation wanted = {.key = key_of(reader, run, print)}, *violation;
-    struct ss_violation **known = tfind(&wanted, &report->violation_tree, compare_keys);
-    if (known) {
-        if (run->repeated)
-            return;
-        violation = *known;
-        show_worse(violation, run, record);
-    } else {
-        violation = make_violation(run, record, false);
-        violation->key = wanted.key;
-        if (!tsearch(violation, &report->violation_tree, compare_keys))
-            return;
-        *report->violations_end = violation;
-        report->violations_end = &violation->next;
-        report->violation_count++;
+    struct ss_violation *violation = intern_violation(reader, run, &print, record);
+    if (!violation || (run->repeated && violation->processes))
+        return;
+    if (violation->counted != run->process) {
+        violation->processes++;
+        violation->counted = run->process;
     }
-    violation->processes++;
-    add_found(run, violation, print, count);
+    add_found(run, violation, &print, count);
     end_suspicions(run, serial, violation);
 }
 
 static void read_suspicion(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
-    char print[20];
     (void)reader;
     if (run->repeated)
         return;
-    read_fingerprint(record, "fingerprint", print);
+    struct ss_print print = print_of(record, "fingerprint");
     uint64_t count = ss_count_of(record, "count");
-    struct ss_found *found = found_in(run, print, true);
+    struct ss_found *found = found_in(run, &print, true);
     if (!found) {
-        add_found(run, make_violation(run, record, true), print, count);
+        add_found(run, make_violation(run, record, true), &print, count);
         return;
     }
     found->lines++;
-    if (count > found->highest)
-        found->highest = count;
+    found->highest = larger(found->highest, count);
 }
 
 /* ---- consequences ---- */
@@ -167,10 +196,10 @@ static void add_place(struct ss_consequences *all, struct ss_consequence *conseq
 }
 
 /* What has this fingerprint in the run: a violation, or else a suspicion. */
-static struct ss_found *found_any(const struct ss_run *run, const char *fingerprint)
+static struct ss_found *found_any(const struct ss_run *run, const struct ss_print *print)
 {
-    struct ss_found *found = found_in(run, fingerprint, false);
-    return found ? found : found_in(run, fingerprint, true);
+    struct ss_found *found = found_in(run, print, false);
+    return found ? found : found_in(run, print, true);
 }
 
 static int consequence_kind(const json_t *record)
@@ -181,14 +210,13 @@ static int consequence_kind(const json_t *record)
 
 static void read_consequence(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
-    char print[20];
     (void)reader;
-    read_fingerprint(record, "of", print);
-    struct ss_found *found = run->repeated ? NULL : found_any(run, print);
+    struct ss_print print = print_of(record, "of");
+    struct ss_found *found = run->repeated ? NULL : found_any(run, &print);
     int kind = consequence_kind(record);
     if (!found || kind < 0)
         return;
-    struct ss_violation *violation = found->turned ? found->turned : found->violation;
+    struct ss_violation *violation = ss_told_by(found->turned ? found->turned : found->violation);
     uint64_t count = ss_count_of(record, "count");
     found->consequences[kind] += count ? count : 1;
     if (violation->consequences[kind].places == SS_PLACES_MAX)
@@ -279,11 +307,6 @@ static void add_not_judged(struct ss_seen *seen, const struct ss_run *run, const
     }
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void move_places(struct ss_violation *from, struct ss_violation *to)
 {
     for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++) {
@@ -295,20 +318,59 @@ static void move_places(struct ss_violation *from, struct ss_violation *to)
     }
 }
 
-/* The violation that tells of a suspicion's misuse: of the same span, or made at the same places.
- * One misuse is one report. */
-static struct ss_violation *told_by(const struct ss_run *run, const struct ss_found *suspicion)
+/* Where a violation began, as a key: what breaks one rule in one group from one place on. */
+struct place {
+    struct {
+        int64_t rule;
+        struct ss_print group;
+        const struct ss_binary *binary;
+        uint64_t offset;
+    } key;
+    struct ss_violation *violation;
+    UT_hash_handle hh;
+};
+
+/* False where the place is not known. */
+static bool place_of(struct place *place, struct ss_violation *violation)
 {
-    const struct ss_violation *suspected = suspicion->violation;
-    for (size_t i = 0; i < run->found_count && !suspicion->turned; i++) {
-        struct ss_violation *violation = run->found[i].violation;
-        if (!violation->suspicion && violation->rule == suspected->rule && violation->group &&
-            suspected->group && strcmp(violation->group, suspected->group) == 0 &&
-            same_address(&violation->sites[SS_SITE_ENTERED].stack,
-                         &suspected->sites[SS_SITE_ENTERED].stack))
-            return violation;
+    const struct ss_stack *stack = &violation->sites[SS_SITE_ENTERED].stack;
+    memset(place, 0, sizeof *place);
+    if (!violation->group || !stack->count)
+        return false;
+    place->key.rule = violation->rule;
+    place->key.group = ss_print_of(violation->group, strlen(violation->group));
+    place->key.binary = stack->addresses[0].binary;
+    place->key.offset = stack->addresses[0].offset;
+    place->violation = violation;
+    return true;
+}
+
+/* Suspicions whose misuse a violation tells of, made at the same place, turn into it: one misuse is
+ * one report. */
+static void turn_suspicions(struct ss_run *run)
+{
+    struct place *places = NULL, *place, *next, wanted;
+    struct ss_found *found;
+    for (found = run->suspected ? run->found : NULL; found; found = found->hh.next) {
+        if (!place_of(&wanted, found->violation))
+            continue;
+        HASH_FIND(hh, places, &wanted.key, sizeof wanted.key, place);
+        if (place || !(place = malloc(sizeof *place)))
+            continue;
+        *place = wanted;
+        HASH_ADD(hh, places, key, sizeof place->key, place);
     }
-    return suspicion->turned;
+    for (found = run->suspected; found && places; found = found->hh.next) {
+        if (found->turned || !place_of(&wanted, found->violation))
+            continue;
+        HASH_FIND(hh, places, &wanted.key, sizeof wanted.key, place);
+        found->turned = place ? place->violation : NULL;
+    }
+    HASH_ITER(hh, places, place, next)
+    {
+        HASH_DELETE(hh, places, place);
+        free(place);
+    }
 }
 
 /* Puts a suspicion of a run that has ended into the report; returns what it is there: itself, one
@@ -317,9 +379,11 @@ static struct ss_violation *settle_suspicion(struct ss_reader *reader, const str
                                              const struct ss_found *found)
 {
     struct ss_report *report = reader->report;
-    struct ss_violation *suspicion = found->violation, *into = told_by(run, found);
+    struct ss_violation *suspicion = found->violation;
+    struct ss_violation *into = found->turned ? ss_told_by(found->turned) : NULL;
     if (!into) {
-        suspicion->key = key_of(reader, run, found->fingerprint);
+        const char *key = key_of(reader, run, &found->print);
+        suspicion->key = ss_text_copy(key, strlen(key));
         struct ss_violation **known = tsearch(suspicion, &report->suspicion_tree, compare_keys);
         if (!known)
             return suspicion;
@@ -341,7 +405,7 @@ static struct ss_violation *settle_suspicion(struct ss_reader *reader, const str
  * what the lines themselves say is all that is known. */
 static void count_times(const struct ss_found *found, const json_t *rules)
 {
-    struct ss_violation *violation = found->violation;
+    struct ss_violation *violation = ss_told_by(found->violation);
     uint64_t times = larger(found->lines, found->highest);
     const json_t *rule = json_object_get(rules, violation->rule_code);
     if (ss_count_of(rule, "fingerprints") == 1)
@@ -359,6 +423,33 @@ static void make_worse(struct ss_violation *violation, const json_t *worse)
         violation->parks.spans_under = ss_count_of(worse, "spans_under");
 }
 
+static void free_found(struct ss_found **head)
+{
+    struct ss_found *found, *next;
+    HASH_ITER(hh, *head, found, next)
+    {
+        HASH_DELETE(hh, *head, found);
+        free(found);
+    }
+}
+
+void ss_free_run(struct ss_run *run)
+{
+    HASH_CLEAR(by_serial, run->open);
+    free_found(&run->found);
+    free_found(&run->suspected);
+    free(run);
+}
+
+static void count_consequences(struct ss_violation *violation, const struct ss_found *found,
+                               bool at_least)
+{
+    for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++) {
+        violation->consequences[kind].count += found->consequences[kind];
+        violation->consequences[kind].at_least |= found->consequences[kind] && at_least;
+    }
+}
+
 /* Counts and settles what was found in a run, with its summary or, at its end, without (NULL). */
 static void count_found(struct ss_reader *reader, struct ss_run *run, const json_t *summary)
 {
@@ -366,9 +457,8 @@ static void count_found(struct ss_reader *reader, struct ss_run *run, const json
     json_t *item;
     json_array_foreach(json_object_get(summary, "consequences"), index, item)
     {
-        char print[20];
-        read_fingerprint(item, "of", print);
-        struct ss_found *found = found_any(run, print);
+        struct ss_print print = print_of(item, "of");
+        struct ss_found *found = found_any(run, &print);
         int kind = consequence_kind(item);
         if (found && kind >= 0)
             found->consequences[kind] =
@@ -376,25 +466,22 @@ static void count_found(struct ss_reader *reader, struct ss_run *run, const json
     }
     json_array_foreach(json_object_get(summary, "worse"), index, item)
     {
-        char print[20];
-        read_fingerprint(item, "of", print);
-        struct ss_found *found = found_in(run, print, false);
+        struct ss_print print = print_of(item, "of");
+        struct ss_found *found = found_in(run, &print, false);
         if (found)
-            make_worse(found->violation, item);
+            make_worse(ss_told_by(found->violation), item);
     }
-    for (size_t i = 0; i < run->found_count; i++) {
-        const struct ss_found *found = &run->found[i];
-        struct ss_violation *violation = found->violation;
-        if (violation->suspicion)
-            violation = settle_suspicion(reader, run, found);
-        else
-            count_times(found, json_object_get(summary, "rules"));
-        for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++) {
-            violation->consequences[kind].count += found->consequences[kind];
-            violation->consequences[kind].at_least |= found->consequences[kind] && !summary;
-        }
+    turn_suspicions(run);
+    HASH_CLEAR(by_serial, run->open);
+    const struct ss_found *found;
+    for (found = run->found; found; found = found->hh.next) {
+        count_times(found, json_object_get(summary, "rules"));
+        count_consequences(ss_told_by(found->violation), found, !summary);
     }
-    run->found_count = run->open_suspicions = 0;
+    for (found = run->suspected; found; found = found->hh.next)
+        count_consequences(settle_suspicion(reader, run, found), found, !summary);
+    free_found(&run->found);
+    free_found(&run->suspected);
 }
 
 /* A program's call sites are the same ones in each of its processes: they are taken once. */

@@ -62,6 +62,13 @@ void ss_report_problem(struct ss_report *report, bool unreadable, const char *fi
     report->problems_end = &problem->next;
 }
 
+struct ss_violation *ss_told_by(struct ss_violation *violation)
+{
+    while (violation->told_by)
+        violation = violation->told_by;
+    return violation;
+}
+
 bool ss_report_unreadable(const struct ss_report *report)
 {
     for (const struct ss_problem *problem = report->problems; problem; problem = problem->next)

@@ -208,6 +208,7 @@ struct ss_history {
 
 struct ss_violation {
     struct ss_violation *next;
+    struct ss_violation *told_by; /* another one that tells of the same misuse, NULL */
     const char *rule_code;
     int rule;       /* row; -1: a rule of another version */
     bool suspicion; /* in ss_report.suspicions */
@@ -216,6 +217,7 @@ struct ss_violation {
     const char *program;
     int64_t pid, time;
     uint64_t times, processes;
+    const struct ss_process *counted; /* the last of these processes */
 
     struct ss_span span;
     struct {
@@ -306,6 +308,9 @@ void ss_report_problem(struct ss_report *report, bool unreadable, const char *fi
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool ss_report_unreadable(const struct ss_report *report);
 
+/* The violation that tells of this one's misuse: itself, unless ss_report_merge found another. */
+struct ss_violation *ss_told_by(struct ss_violation *violation);
+
 /* Whether there is a violation or a suspicion in it. */
 bool ss_report_found(const struct ss_report *report);
 
@@ -377,7 +382,8 @@ bool ss_crate_of_path(const char *file, const char **crate, const char **version
 
 /* ---- merge.c --------------------------------------------------------------------------------- */
 
-/* Makes one of the violations that are one misuse in the source; their frames are filled. */
+/* Makes one of the violations that are one misuse in the source; their frames are filled. Logs may
+ * be read on afterwards. */
 void ss_report_merge(struct ss_report *report);
 
 /* ---- defects.c ------------------------------------------------------------------------------- */

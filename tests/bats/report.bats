@@ -349,3 +349,35 @@ CODE
     refute_regex "$output$stderr" 'the_first_one|another_one'
     assert_regex "$output$stderr" 'program.*build id'
 }
+
+@test "one misuse at several addresses of one line is one report" {
+    strayspan_run "$c/unrolled_exits"
+    assert_equal "$(strayspan_query 'select(.type == "violation")' | grep -c .)" 5
+    report --format json "$strayspan_log"
+    assert_success
+    assert_equal "$(jq -c '[.violations[] | [.rule, .times]]' <<<"$output")" \
+        '[["exit-without-enter",4],["exit-without-enter",1]]'
+}
+
+@test "many distinct fingerprints are read in a time that grows with their number alone" {
+    make_log
+    # shellcheck disable=SC2016 # python's own
+    python3 -c '
+import json, sys
+records = [json.loads(line) for line in open("log.jsonl")]
+breach = next(r for r in records if r["type"] == "violation")
+for record in records:
+    if record["type"] != "violation":
+        continue
+    for i in range(20000):
+        breach.update(fingerprint="%016x" % (i * 7919), group="%016x" % i)
+        breach["span"]["serial"] = i + 1
+        breach["exited"]["stack"] = [[1, 4096 + i]]
+        print(json.dumps(breach, separators=(",", ":")))
+        print(json.dumps({**breach, "type": "suspicion", "fingerprint": "%016x" % (i * 7919 + 1)}))
+' >broken_out.log
+    { grep -v '"type":"summary"' log.jsonl && cat broken_out.log; } >many.log
+    run --separate-stderr timeout 60 "$STRAYSPAN" report --format json --output many.json many.log
+    assert_success
+    assert_equal "$(jq '[(.violations | length), (.suspicions | length)] | @csv' -r many.json)" 20001,0
+}

@@ -58,18 +58,23 @@ static char *summary(const char *head, int violations, int fingerprints)
                 violations, fingerprints));
 }
 
-/* Reads what was written to a file into a fresh report. */
-static struct ss_report read_text(const char *text, size_t length)
+/* Reads what was written to a file into the report. */
+static void read_more(struct ss_report *report, const char *text, size_t length)
 {
     char path[] = "/tmp/tools_report-XXXXXX";
-    struct ss_report report;
     int fd = mkstemp(path);
     if (fd < 0 || write(fd, text, length) != (ssize_t)length)
         abort();
     close(fd);
-    ss_report_init(&report);
-    ss_log_read(&report, path, NULL);
+    ss_log_read(report, path, NULL);
     unlink(path);
+}
+
+static struct ss_report read_text(const char *text, size_t length)
+{
+    struct ss_report report;
+    ss_report_init(&report);
+    read_more(&report, text, length);
     return report;
 }
 
@@ -116,6 +121,42 @@ static void test_repeats(void)
                               summary(FIRST, 2, 1), summary(SECOND, 5, 1)));
     CHECK(report.violation_count == 1 && report.violations->times == 7);
     CHECK(report.violations->processes == 2);
+}
+
+/* Fills in that the violation is exited in one line, whatever its addresses are. */
+static void set_line(struct ss_violation *violation, unsigned line)
+{
+    static struct ss_frame frames[8];
+    static size_t used;
+    frames[used] = (struct ss_frame){.kind = SS_FRAME_OWN, .file = "/w/src/a.rs", .line = line};
+    violation->sites[SS_SITE_EXITED].frames = (struct ss_frames){1, &frames[used++]};
+}
+
+static void test_merged_and_read_on(void)
+{
+    static const char print_c[] = "cccccccccccccccc";
+    struct ss_report report =
+        read_log(ss_text("%s%s%s%s", process(FIRST), violation(FIRST, print_a, 1),
+                         violation(FIRST, print_b, 1), violation(FIRST, print_c, 1)));
+    struct ss_violation *a = report.violations, *b = a->next, *c = b->next;
+    set_line(a, 7);
+    set_line(b, 9);
+    set_line(c, 7);
+    a->severity = SS_SEVERITY_WARNING;
+    ss_report_merge(&report);
+    /* The worse one is told, in the first one's place; what follows stays in the list. */
+    CHECK(report.violation_count == 2 && report.violations == c && c->next == b && !b->next);
+    CHECK(ss_told_by(a) == c && c->times == 2 && c->processes == 1);
+    CHECK(report.violations_end == &b->next);
+
+    /* What is read afterwards goes to what is told, and behind the last. */
+    static const char print_d[] = "dddddddddddddddd";
+    const char *more = ss_text("%s%s%s", process(SECOND), violation(SECOND, print_a, 1),
+                               violation(SECOND, print_d, 1));
+    read_more(&report, more, strlen(more));
+    CHECK(report.violation_count == 3 && c->times == 3 && c->processes == 2);
+    CHECK(b->next && strcmp(b->next->fingerprint, print_d) == 0);
+    CHECK(a->times == 1 && a->processes == 1);
 }
 
 static void test_runs_have_their_own_modules(void)
@@ -455,6 +496,7 @@ int main(void)
 {
     test_whole_log();
     test_repeats();
+    test_merged_and_read_on();
     test_runs_have_their_own_modules();
     test_damaged();
     test_nested_keys();
