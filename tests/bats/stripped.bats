@@ -33,11 +33,11 @@ make_copy() {
 }
 
 @test "every table that symbols tell of is found without them, and no other" {
-    local profile programs=()
-    for profile in debug release opt-z; do
-        programs+=("$build"/samples/*/"$profile"/legal_{box_arc,layers,two_subscribers,closes})
+    local program programs=()
+    for program in "$build"/samples/*/{debug,release,opt-z}/legal_{box_arc,layers,two_subscribers,closes}; do
+        [ ! -x "$program" ] || programs+=("$program") # not every one is built in every suite and profile
     done
-    [ -x "${programs[0]}" ] || skip "no samples; scripts/samples says why"
+    [ ${#programs[@]} -gt 0 ] || skip "no samples; scripts/samples says why"
     run -0 "$root/scripts/stripped" "${programs[@]}"
     assert_output --regexp ' 0 missed, 0 wrong$'
 }
