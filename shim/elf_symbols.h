@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-enum { SS_ELF_BUFFER_SIZE = 256 * 1024 };
+enum { SS_ELF_BUFFER_SIZE = 64 * 1024 };
 
 /* An open file. The buffer is where everything read from it passes through. */
 struct ss_elf {

@@ -18,29 +18,39 @@
 #include "prim.h"
 
 enum {
-    NAMES_MAX = 1 << 15,   /* entries of the hash tables; at most half of them are used */
-    NAMES_SHIFT = 32 - 15, /* what their hashes are shifted by */
-    TYPE_MAX = 16 * 1024,  /* bytes of a mangled name */
+    ENTRIES_MAX = 1 << 14, /* names, and addresses, that are noted */
+    SLOTS_SHIFT = 15,
+    SLOTS_MIN = 128,
+    SLOTS_MAX = 1 << SLOTS_SHIFT, /* at most half of them are used */
+    TYPE_MAX = 16 * 1024,         /* bytes of a mangled name */
     AGREEING_MIN = 5,
     OBJECT_SIZE_MAX = 16 << 20,
     OBJECT_ALIGN_MAX = 4096,
 };
 
-/* A name in .strtab that is a method's or a closer's. Kept in a hash table by offset. */
+/* A name in .strtab that is a method's or a closer's. */
 struct function_name {
-    uint32_t offset; /* 0: free, as .strtab begins with the empty name */
+    uint64_t offset; /* the key */
     int8_t method;   /* enum ss_trait_method, -1: none */
     uint8_t closer;  /* enum ss_closer */
     bool no_subscriber, is_default;
 };
 
-/* An address at which methods begin. Kept in a hash table by address. */
+/* An address at which methods begin. */
 struct method_address {
-    uintptr_t address; /* 0: free */
-    uint32_t methods;  /* bit set of enum ss_trait_method */
-    uint32_t symbols;  /* how many there are */
-    uint32_t name;     /* of one of them: new_span if it is among them */
+    uint64_t address; /* the key */
+    uint32_t methods; /* bit set of enum ss_trait_method */
+    uint32_t symbols; /* how many there are */
+    uint32_t name;    /* of one of them: new_span if it is among them */
     bool no_subscriber, default_try_close;
+};
+
+/* Which entry of an array has a key: a hash table of their numbers, which grows with them, so that a
+ * small program's search touches few pages. Entries begin with their key, which is never 0. Entry 0
+ * is the one of no key: all zeros. */
+struct index {
+    uint32_t count, mask;      /* entries, that one among them; slots - 1 */
+    uint32_t slots[SLOTS_MAX]; /* 0: free */
 };
 
 /* A table that was found. */
@@ -58,34 +68,64 @@ struct found {
 struct search {
     const struct ss_module *module;
     struct ss_elf *elf;
-    uint32_t name_count, address_count, found_count;
+    uint32_t found_count;
     uintptr_t lowest, highest; /* of the addresses */
-    struct function_name names[NAMES_MAX];
-    struct method_address addresses[NAMES_MAX];
+    struct index name_index, address_index;
+    struct function_name names[ENTRIES_MAX];
+    struct method_address addresses[ENTRIES_MAX];
     struct ss_closer_list closers;
     struct found found[SS_TABLES_MAX];
     char type[TYPE_MAX], other_type[TYPE_MAX];
 };
 
-static uint32_t hash(uint64_t key)
+static uint64_t key_of(const void *entries, size_t size, uint32_t number)
 {
-    return (uint32_t)((key * 0x9E3779B97F4A7C15u) >> 32) >> NAMES_SHIFT;
+    uint64_t key;
+    memcpy(&key, (const char *)entries + number * size, sizeof key);
+    return key;
 }
 
+/* The slot of the entry with this key, or a free one. */
+static uint32_t *slot_of(struct index *index, const void *entries, size_t size, uint64_t key)
+{
+    uint32_t i = (uint32_t)((key * 0x9E3779B97F4A7C15u) >> (64 - SLOTS_SHIFT)) & index->mask;
+    while (index->slots[i] && key_of(entries, size, index->slots[i]) != key)
+        i = (i + 1) & index->mask;
+    return &index->slots[i];
+}
+
+static void index_begin(struct index *index)
+{
+    index->count = 1;
+    index->mask = SLOTS_MIN - 1;
+}
+
+/* Takes the next entry into the index; the caller writes it, all but its key. */
+static void index_add(struct index *index, void *entries, size_t size, uint64_t key)
+{
+    if (2 * index->count > index->mask) {
+        memset(index->slots, 0, (index->mask + 1) * sizeof *index->slots);
+        index->mask = 2 * index->mask + 1;
+        for (uint32_t i = 1; i < index->count; i++)
+            *slot_of(index, entries, size, key_of(entries, size, i)) = i;
+    }
+    memcpy((char *)entries + index->count * size, &key, sizeof key);
+    *slot_of(index, entries, size, key) = index->count;
+    index->count++;
+}
+
+/* The entry of that name, else the one of none. */
 static struct function_name *name_at(struct search *search, uint32_t offset)
 {
-    uint32_t i = hash(offset);
-    while (search->names[i].offset && search->names[i].offset != offset)
-        i = (i + 1) % NAMES_MAX;
-    return &search->names[i];
+    size_t size = sizeof *search->names;
+    return &search->names[*slot_of(&search->name_index, search->names, size, offset)];
 }
 
+/* The entry of that address, else the one of none. */
 static struct method_address *address_at(struct search *search, uintptr_t address)
 {
-    uint32_t i = hash(address);
-    while (search->addresses[i].address && search->addresses[i].address != address)
-        i = (i + 1) % NAMES_MAX;
-    return &search->addresses[i];
+    size_t size = sizeof *search->addresses;
+    return &search->addresses[*slot_of(&search->address_index, search->addresses, size, address)];
 }
 
 /* ---- which functions are methods and closers ------------------------------------------------- */
@@ -97,17 +137,17 @@ static bool note_name(void *context, uint32_t offset, const char *name, size_t l
     enum ss_closer closer = ss_closer_of(name, length);
     if ((method < 0 && closer == SS_CLOSER_NONE) || offset == 0)
         return true;
-    struct function_name *entry = name_at(search, offset);
-    if (entry->offset)
+    if (name_at(search, offset)->offset)
         return true;
-    *entry = (struct function_name){
+    index_add(&search->name_index, search->names, sizeof *search->names, offset);
+    *name_at(search, offset) = (struct function_name){
         .offset = offset,
         .method = (int8_t)method,
         .closer = (uint8_t)closer,
         .no_subscriber = memmem(name, length, "NoSubscriber", sizeof "NoSubscriber" - 1) != NULL,
         .is_default = method >= 0 && ss_trait_is_default(name, length),
     };
-    return ++search->name_count < NAMES_MAX / 2;
+    return search->name_index.count < ENTRIES_MAX;
 }
 
 static bool note_function(void *context, const Elf64_Sym *symbol)
@@ -126,8 +166,9 @@ static bool note_function(void *context, const Elf64_Sym *symbol)
 
     struct method_address *entry = address_at(search, address);
     if (!entry->address) {
-        entry->address = address;
-        search->address_count++;
+        struct index *index = &search->address_index;
+        index_add(index, search->addresses, sizeof *search->addresses, address);
+        entry = address_at(search, address);
         if (address < search->lowest)
             search->lowest = address;
         if (address > search->highest)
@@ -139,7 +180,7 @@ static bool note_function(void *context, const Elf64_Sym *symbol)
     entry->methods |= 1u << name->method;
     entry->no_subscriber |= name->no_subscriber;
     entry->default_try_close |= name->method == SS_TRAIT_TRY_CLOSE && name->is_default;
-    return search->address_count < NAMES_MAX / 2;
+    return search->address_index.count < ENTRIES_MAX;
 }
 
 /* ---- where tables are ------------------------------------------------------------------------ */
@@ -380,11 +421,13 @@ uint32_t ss_symbol_tables(const struct ss_module *m, struct ss_elf *elf,
     search->module = m;
     search->elf = elf;
     search->lowest = UINTPTR_MAX;
+    index_begin(&search->name_index);
+    index_begin(&search->address_index);
     ss_elf_each_tracing_name(elf, note_name, search);
-    if (search->name_count)
+    if (search->name_index.count > 1)
         ss_elf_each_function(elf, note_function, search);
     ss_closers_publish(&search->closers, m);
-    if (search->address_count)
+    if (search->address_index.count > 1)
         scan_module(search);
     uint32_t count = search->found_count;
     if (count)
