@@ -26,6 +26,7 @@
 #include "rules.h"
 #include "span_stack.h"
 #include "stacks.h"
+#include "thread_stacks.h"
 #include "threads.h"
 
 /* Entries looked at in a park; when an open guard is suspected. */

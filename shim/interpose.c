@@ -21,6 +21,7 @@
 #include "span_stack.h"
 #include "stacks.h"
 #include "start.h"
+#include "thread_stacks.h"
 #include "threads.h"
 
 typedef int getaddrinfo_fn(const char *host, const char *service, const struct addrinfo *hints,

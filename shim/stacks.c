@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "options.h"
 #include "start.h"
+#include "thread_stacks.h"
 #include "threads.h"
 
 enum { FRAMES_KEPT = 64, FRAMES_DEEP = 1024, PIECE = 1024, PIECES = 64 };

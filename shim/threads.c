@@ -3,17 +3,15 @@
  * flag that the owner tests. Facts of dead threads stay in a ring for reports that name them. */
 #include "threads.h"
 
-#include <linux/fcntl.h>
 #include <linux/prctl.h>
 #include <string.h>
 
 #include "events.h"
 #include "fork.h"
 #include "lock.h"
-#include "maps.h"
 #include "rules.h"
 #include "span_stack.h"
-#include "start.h"
+#include "task_files.h"
 
 /* libc's; keys are the only notice of a thread's end that comes after Rust's TLS destructors. */
 extern int pthread_key_create(unsigned *key, void (*destructor)(void *)) __attribute__((weak));
@@ -494,51 +492,6 @@ bool ss_thread_left_open(uint64_t span_serial, struct ss_open *open)
     return found;
 }
 
-/* Reads a file of /proc/self/task/TID; returns its length, 0 where there is none. */
-static size_t read_task_file(int tid, const char *file, char *buffer, size_t size)
-{
-    char path[48] = "/proc/self/task/";
-    char digits[12];
-    unsigned at = sizeof digits;
-    digits[--at] = 0;
-    for (unsigned value = (unsigned)tid; value || at == sizeof digits - 1; value /= 10)
-        digits[--at] = (char)('0' + value % 10);
-    size_t used = strlen(path);
-    memcpy(path + used, digits + at, sizeof digits - at);
-    memcpy(path + strlen(path), file, strlen(file) + 1);
-
-    long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    long got = ss_sys_read((int)fd, buffer, size);
-    (void)ss_sys_close((int)fd);
-    return got > 0 ? (size_t)got : 0;
-}
-
-static void read_name(int tid, char name[SS_THREAD_NAME])
-{
-    char buffer[SS_THREAD_NAME + 1];
-    size_t size = read_task_file(tid, "/comm", buffer, sizeof buffer - 1);
-    if (size > 0 && buffer[size - 1] == '\n')
-        size--;
-    if (size > 0 && size < SS_THREAD_NAME) {
-        memcpy(name, buffer, size);
-        name[size] = 0;
-    }
-}
-
-/* Whether a thread that has spans open is on its way: neither asleep nor gone. */
-static bool is_running(const struct ss_thread *thread)
-{
-    char buffer[128];
-    size_t size = read_task_file(thread->facts.tid, "/stat", buffer, sizeof buffer);
-    /* "TID (NAME) STATE ..", where the name may hold anything. */
-    size_t end = size;
-    while (end > 0 && buffer[end - 1] != ')')
-        end--;
-    return end > 0 && end + 1 < size && buffer[end + 1] == 'R';
-}
-
 void ss_threads_await_ends(void)
 {
     enum { TURNS = 50 };
@@ -548,7 +501,7 @@ void ss_threads_await_ends(void)
     for (unsigned i = 0; i < TURNS; i++) {
         const struct ss_thread *thread = ss_thread_first();
         while (thread && (thread == ss_self || !atomic_load(&thread->live) ||
-                          !atomic_load(&thread->depth) || !is_running(thread)))
+                          !atomic_load(&thread->depth) || !ss_task_is_running(thread->facts.tid)))
             thread = thread->next;
         if (!thread)
             return;
@@ -569,7 +522,7 @@ bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
         if (out->tid == ss_sys_getpid())
             memcpy(out->name, "main", sizeof "main");
         else
-            read_name(out->tid, out->name);
+            ss_task_name(out->tid, out->name);
         atomic_thread_fence(memory_order_acquire);
         /* It may have ended meanwhile, and the record be another's: then it is among the
          * remembered. */
@@ -586,51 +539,6 @@ bool ss_thread_facts(uint32_t serial, struct ss_thread_facts *out)
         *out = remembered[serial % REMEMBERED];
     ss_unlock(&ss_threads_lock);
     return found;
-}
-
-void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size)
-{
-    /* What libc keeps for the thread lies above its frames and counts as part of the size: a little
-     * below the true end nobody's stack pointer ever is. */
-    enum { PAGE = 4096, LEAST = 16384 };
-    uintptr_t high = (frame + PAGE) & ~(uintptr_t)(PAGE - 1);
-    if (size < LEAST || size > high)
-        size = LEAST;
-    thread->stack_high = thread->own_high = high;
-    thread->stack_low = thread->own_low = high - size;
-}
-
-bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp)
-{
-    /* Between the main stack and the next mapping the kernel leaves 128 MiB at least, for it to
-     * grow (arch/x86/mm/mmap.c). */
-    enum { GAP = 128 << 20 };
-    if (!thread->own_high) {
-        /* Asked once: an enter is to make no system call. What the kernel puts above the first frame
-         * is part of the main stack, and no frame is above it. */
-        bool is_main = thread->facts.tid == ss_sys_getpid();
-        uintptr_t high = is_main ? ss_start_on_main_stack() : 0;
-        thread->own_high = high ? high : 1;
-        thread->own_low = high > GAP ? high - GAP : 0;
-    }
-    return sp >= thread->own_low && sp < thread->own_high;
-}
-
-bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low, uintptr_t *high)
-{
-    if (sp < thread->stack_low || sp >= thread->stack_high) {
-        /* The first time, another stack (a coroutine, sigaltstack), or a main stack that has grown.
-         */
-        struct ss_mapping mapping = {0, 0, 0};
-        bool found = ss_mapping_find(sp, &mapping);
-        thread->stack_low = mapping.start;
-        thread->stack_high = mapping.end;
-        if (!found)
-            return false;
-    }
-    *low = sp;
-    *high = thread->stack_high;
-    return true;
 }
 
 void ss_threads_forked(void)

@@ -108,18 +108,6 @@ SS_HIDDEN uint32_t ss_threads_seen(void);
 /* How many threads had events that were not judged. */
 SS_HIDDEN uint64_t ss_threads_unjudged(void);
 
-/* Bounds of the mapping that holds sp, the calling thread's stack pointer; false if unknown. */
-SS_HIDDEN bool ss_thread_stack(struct ss_thread *thread, uintptr_t sp, uintptr_t *low,
-                               uintptr_t *high);
-
-/* The calling thread, new, has its first frame at this address, on a stack of that size (0: not
- * known): so its bounds need not be looked for. */
-SS_HIDDEN void ss_thread_know_stack(struct ss_thread *thread, uintptr_t frame, size_t size);
-
-/* Whether sp, the calling thread's stack pointer, is on the stack that the thread began on. Reads
- * /proc/self/maps once, for the main thread. */
-SS_HIDDEN bool ss_thread_own_stack(struct ss_thread *thread, uintptr_t sp);
-
 /* Start: makes the key whose destructor ends a thread's record. Child: forgets the other threads
  * and begins all counts again. */
 SS_HIDDEN void ss_threads_start(void);

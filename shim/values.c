@@ -18,6 +18,7 @@
 #include "fork.h"
 #include "lock.h"
 #include "numbers.h"
+#include "thread_stacks.h"
 #include "threads.h"
 
 enum { WORD = sizeof(uintptr_t), BLOCKS_AT_ONCE = 8, TEXT_SHOWN = 200, PAGE = 4096 };
