@@ -20,6 +20,7 @@
 #include "lock.h"
 #include "numbers.h"
 #include "options.h"
+#include "thread_stacks.h"
 #include "threads.h"
 #include "fork.h"
 #include "values.h"
