@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "history.h"
+#include "lock.h"
 #include "holders.h"
 #include "interpose.h"
 #include "names.h"
@@ -360,13 +361,16 @@ static void look_at_entries(struct ss_thread *thread, uint32_t depth, uintptr_t 
 void ss_park(uintptr_t sp, uintptr_t caller, enum ss_park_kind kind)
 {
     struct ss_thread *thread = ss_self;
-    if (SS_UNLIKELY(atomic_load_explicit(&ss_parks_poll, memory_order_relaxed)))
-        ss_poll_modules();
     /* A thread without spans is known only where it matters that it waits for events. */
     if (!thread && kind == SS_PARK_EVENTS && ss_options.severities[SS_RULE_BLOCKING_LOOKUP] &&
         (thread = ss_begin()))
         ss_end(thread);
-    if (!thread || atomic_load_explicit(&thread->state, memory_order_relaxed) == SS_BUSY)
+    if (thread && atomic_load_explicit(&thread->state, memory_order_relaxed) == SS_BUSY)
+        return;
+    /* Not in a signal handler that came while a lock of ours was held. */
+    if (SS_UNLIKELY(atomic_load_explicit(&ss_parks_poll, memory_order_relaxed)) && !ss_locks_held)
+        ss_poll_modules();
+    if (!thread)
         return;
     if (kind == SS_PARK_EVENTS)
         thread->event_loop = true;

@@ -29,15 +29,17 @@ static struct kept *room_for(const struct ss_module *m, uint32_t number)
     return kept;
 }
 
+static void keep(const struct ss_module *m)
+{
+    uint32_t number = ss_callsites_number(m);
+    struct kept *kept = number ? room_for(m, number) : NULL;
+    if (kept)
+        ss_callsites_reached(m, kept->states);
+}
+
 void ss_callsites_keep(void)
 {
-    const struct ss_module *m;
-    for (uint32_t i = 0; (m = ss_module_at(i)); i++) {
-        uint32_t number = atomic_load(&m->loaded) ? ss_callsites_number(m) : 0;
-        struct kept *kept = number ? room_for(m, number) : NULL;
-        if (kept)
-            ss_callsites_reached(m, kept->states);
-    }
+    (void)ss_modules_visit(keep);
 }
 
 /* What is kept of the first module of the same file, loaded elsewhere or before. */
@@ -57,7 +59,10 @@ static struct kept *first_copy(const struct ss_module *m, uint32_t number)
 void ss_callsites_count(struct ss_interest_counts counts[SS_LEVEL_COUNT])
 {
     const struct ss_module *m;
-    ss_callsites_keep();
+    if (!ss_modules_visit(keep))
+        for (uint32_t i = 0; (m = ss_module_at(i)); i++)
+            if (atomic_load(&m->loaded))
+                keep(m);
     for (uint32_t i = 0; (m = ss_module_at(i)); i++) {
         const struct kept *kept = atomic_load_explicit(&kept_of[m->id - 1], memory_order_acquire);
         struct kept *first = kept ? first_copy(m, kept->number) : NULL;

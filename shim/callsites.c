@@ -178,7 +178,8 @@ uint32_t ss_callsites_number(const struct ss_module *m)
     return set && set->interest_known ? set->count : 0;
 }
 
-/* The module may have gone unnoticed, and something else come in its place. */
+/* At the end of some processes the module may have gone unnoticed (callsite_counts.c), and something
+ * else come in its place. */
 void ss_callsites_reached(const struct ss_module *m, uint8_t *states)
 {
     const struct ss_metadata_set *set = callsites_of(m);

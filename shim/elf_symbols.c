@@ -69,7 +69,7 @@ bool ss_elf_open_path(const char *path, struct ss_elf *elf)
 
     struct stat status = {0};
     Elf64_Ehdr header;
-    if (ss_sys_fstat(elf->fd, &status) == 0 && (status.st_mode & 0170000) == 0100000 &&
+    if (ss_sys_fstat(elf->fd, &status) == 0 && ss_is_regular(&status) &&
         ss_elf_read(elf, 0, &header, sizeof header) == sizeof header &&
         memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
         header.e_ident[EI_DATA] == ELFDATA2LSB) {

@@ -43,9 +43,14 @@ SS_HIDDEN bool ss_modules_went(void);
 /* Whether there are objects that the loader keeps apart from ours (dlmopen). */
 SS_HIDDEN bool ss_modules_apart(void);
 
-/* Before a fork, and after it in both processes. */
+/* Calls each for every module that the loader has at this moment; it unmaps none of them meanwhile.
+ * False: the loader is not to be asked, in a signal handler or a child of threads. */
+SS_HIDDEN bool ss_modules_visit(void (*each)(const struct ss_module *));
+
+/* Before a fork, and after it in both processes; had_threads: the parent had others than the one that
+ * forks. */
 SS_HIDDEN void ss_modules_fork(void);
-SS_HIDDEN void ss_modules_forked(bool child);
+SS_HIDDEN void ss_modules_forked(bool child, bool had_threads);
 
 /* The loaded module that holds address, or NULL. Lock-free, any context. */
 SS_HIDDEN struct ss_module *ss_module_of(uintptr_t address);

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "lookups.h"
 #include "options.h"
+#include "parks.h"
 #include "rules.h"
 #include "span_stack.h"
 #include "stacks.h"
@@ -29,15 +30,32 @@ typedef int getaddrinfo_fn(const char *host, const char *service, const struct a
 typedef int pthread_create_fn(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*start)(void *), void *argument);
 
-/* The next definition of a name, looked up once. */
-static void *original(void *_Atomic *cell, const char *name)
+typedef int dlclose_fn(void *handle);
+
+enum original { DLCLOSE, GETADDRINFO, PTHREAD_CREATE, ORIGINAL_COUNT };
+
+/* The next definition of a name, looked up once: at start, or before, or where it has come with a
+ * module since. */
+static void *original(enum original which)
 {
-    void *found = atomic_load_explicit(cell, memory_order_acquire);
+    static const char *const names[ORIGINAL_COUNT] = {
+        [DLCLOSE] = "dlclose",
+        [GETADDRINFO] = "getaddrinfo",
+        [PTHREAD_CREATE] = "pthread_create",
+    };
+    static void *_Atomic originals[ORIGINAL_COUNT];
+    void *found = atomic_load_explicit(&originals[which], memory_order_acquire);
     if (!found) {
-        found = ss_symbol_next(name, NULL);
-        atomic_store_explicit(cell, found, memory_order_release);
+        found = ss_symbol_next(names[which], NULL);
+        atomic_store_explicit(&originals[which], found, memory_order_release);
     }
     return found;
+}
+
+void ss_interpose_start(void)
+{
+    for (enum original which = 0; which < ORIGINAL_COUNT; which++)
+        (void)original(which);
 }
 
 static bool watching(void)
@@ -47,8 +65,6 @@ static bool watching(void)
 }
 
 /* ---- modules that come later, and go --------------------------------------------------------- */
-
-typedef int dlclose_fn(void *handle);
 
 static bool up(void)
 {
@@ -75,12 +91,19 @@ void ss_poll_modules(void)
         ss_start_look(false);
 }
 
+/* The loader's lock is taken only where it has to be: the program may hold locks of its own that what
+ * it does in a dl_iterate_phdr waits for. */
+static void poll_if_untold(void)
+{
+    if (SS_UNLIKELY(atomic_load_explicit(&ss_parks_poll, memory_order_relaxed)))
+        ss_poll_modules();
+}
+
 /* What is unloaded is forgotten before anything else comes in its place. */
 SS_EXPORT int dlclose(void *handle);
 int dlclose(void *handle)
 {
-    static void *_Atomic cell;
-    dlclose_fn *real_dlclose = (dlclose_fn *)original(&cell, "dlclose");
+    dlclose_fn *real_dlclose = (dlclose_fn *)original(DLCLOSE);
     if (!real_dlclose)
         return -1;
     if (!up())
@@ -159,11 +182,10 @@ static void record_lookup(const char *host, const char *service, int result,
 SS_EXPORT int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                           struct addrinfo **result)
 {
-    static void *_Atomic cell;
-    getaddrinfo_fn *real_getaddrinfo = (getaddrinfo_fn *)original(&cell, "getaddrinfo");
+    getaddrinfo_fn *real_getaddrinfo = (getaddrinfo_fn *)original(GETADDRINFO);
     if (!real_getaddrinfo)
         return EAI_FAIL;
-    ss_poll_modules();
+    poll_if_untold();
     if (!watching())
         return real_getaddrinfo(host, service, hints, result);
 
@@ -192,6 +214,13 @@ struct start {
     struct ss_thread_facts facts;
     struct start *next;
 };
+
+static _Atomic bool made_threads;
+
+bool ss_interpose_forked(void)
+{
+    return atomic_exchange(&made_threads, false);
+}
 
 struct ss_lock ss_starts_lock;
 static struct start *free_starts;
@@ -277,12 +306,12 @@ static struct start *describe_start(const pthread_attr_t *attributes, void *(*fu
 SS_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                              void *(*function)(void *), void *argument)
 {
-    static void *_Atomic cell;
-    pthread_create_fn *real_pthread_create = (pthread_create_fn *)original(&cell, "pthread_create");
+    pthread_create_fn *real_pthread_create = (pthread_create_fn *)original(PTHREAD_CREATE);
     if (!real_pthread_create)
         return 11; /* EAGAIN */
     int saved = ss_errno();
-    ss_poll_modules();
+    atomic_store_explicit(&made_threads, true, memory_order_relaxed);
+    poll_if_untold();
     struct start *start = watching() ? describe_start(attributes, function, argument) : NULL;
     ss_set_errno(saved);
     if (!start)

@@ -22,7 +22,7 @@
 #include "threads.h"
 
 enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
-enum { MODE_REGULAR = 0100000, MODE_LINK = 0120000, SAID_MAX = 4096 };
+enum { MODE_LINK = 0120000, SAID_MAX = 4096 };
 
 enum state { UNOPENED, TO_FILE, TO_STDERR };
 
@@ -160,13 +160,13 @@ static long create(const char *folder, const char *pattern)
         /* Another number helps against a file, not against a link or a device. */
         struct stat there = {0};
         if (SS_SYSCALL_4(__NR_newfstatat, AT_FDCWD, path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-            (there.st_mode & MODE_FORMAT) != MODE_REGULAR)
+            !ss_is_regular(&there))
             return (there.st_mode & MODE_FORMAT) == MODE_LINK ? -40 : -22;
     }
     if (opened < 0)
         return opened;
     struct stat now = {0};
-    if (ss_sys_fstat((int)opened, &now) < 0 || (now.st_mode & MODE_FORMAT) != MODE_REGULAR) {
+    if (ss_sys_fstat((int)opened, &now) < 0 || !ss_is_regular(&now)) {
         (void)ss_sys_close((int)opened);
         return -22;
     }

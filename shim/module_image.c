@@ -174,8 +174,17 @@ static void read_dynamic(const struct ss_module *m, struct dynamic *out)
     }
 }
 
-/* Looks at the last of the relative relocations whose places nobody changes later, and at several
- * of them, as tables are patched. */
+/* Whether a relocation is of what nobody changes later; where there is no RELRO, of data, which is
+ * mostly left as it is. */
+static bool is_telling_place(const struct ss_module *m, uintptr_t place)
+{
+    if (m->relro_start)
+        return place >= m->relro_start && place <= m->relro_end - sizeof(uintptr_t);
+    const struct ss_segment *segment = ss_image_segment(m, place);
+    return segment && (segment->flags & PF_W) && ss_module_readable(m, place, sizeof(uintptr_t));
+}
+
+/* Looks at the last of the relative relocations, and at several of them, as tables are patched. */
 bool ss_image_is_relocated(const struct ss_module *m)
 {
     enum { LOOK_AT = 32 };
@@ -183,14 +192,14 @@ bool ss_image_is_relocated(const struct ss_module *m)
     read_dynamic(m, &dynamic);
     uintptr_t count = dynamic.relative_count;
     if (!dynamic.relocations || dynamic.relocations % sizeof(ElfW(Addr)) || !count ||
-        !m->relro_start || count > UINT32_MAX ||
+        count > UINT32_MAX ||
         !ss_module_readable(m, dynamic.relocations, count * sizeof(ElfW(Rela))))
         return true;
     const ElfW(Rela) *relocations = (const ElfW(Rela) *)dynamic.relocations;
     uint32_t looked_at = 0;
     while (count-- > 0 && looked_at < LOOK_AT) {
         uintptr_t place = m->bias + relocations[count].r_offset;
-        if (place < m->relro_start || place > m->relro_end - sizeof(uintptr_t))
+        if (!is_telling_place(m, place))
             continue;
         uintptr_t value;
         memcpy(&value, (const void *)place, sizeof value);

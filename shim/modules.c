@@ -23,9 +23,15 @@ enum { PAGE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
 /* How far the search of a module has come. */
 enum work { WORK_NEW, WORK_BUSY, WORK_DONE };
 
+/* Which file it is, and in which state. All zeros: not known. */
+struct file_id {
+    uint64_t device, inode, size, seconds, nanoseconds;
+};
+
 struct record {
     struct ss_module module; /* first: a pointer to it is one to the record */
     uint64_t name_hash;      /* of the name that the loader has for it */
+    struct file_id file;     /* where there is no build id */
     uint64_t seen;           /* the newest walk that met it */
     bool indexed;
     bool dismissed;                     /* never searched */
@@ -67,6 +73,10 @@ static __thread bool looking;
 /* Looks under way, and forks, which are not to happen in one: the child would find the loader locked
  * for ever. */
 static _Atomic uint32_t looks, forks;
+
+/* We are a child of a process with several threads: one that this process does not have may have
+ * held the loader's lock, for ever. We do not take it before the loader itself has. */
+static _Atomic bool maybe_held;
 
 /* ---- the index by address -------------------------------------------------------------------- */
 
@@ -184,7 +194,7 @@ struct ss_module *ss_module_at(uint32_t number)
 
 /* One call of dl_iterate_phdr. */
 struct walk {
-    uint64_t ticket; /* grows with what the loader did; 0: not begun */
+    uint64_t ticket; /* its number; 0: not begun */
     bool polled;     /* from outside the loader: what is met is searched at once */
     bool left;       /* something was postponed before it */
     uint32_t postponed;
@@ -207,6 +217,7 @@ static bool is_same(const struct record *r, const struct ss_module *fresh, uint6
     const struct ss_module *m = &r->module;
     return m->start == fresh->start && m->end == fresh->end && m->bias == fresh->bias &&
            m->dynamic == fresh->dynamic && m->segment_count == fresh->segment_count &&
+           memcmp(m->segments, fresh->segments, m->segment_count * sizeof *m->segments) == 0 &&
            m->build_id_length == fresh->build_id_length &&
            memcmp(m->build_id, fresh->build_id, m->build_id_length) == 0 &&
            r->name_hash == name_hash;
@@ -219,13 +230,41 @@ static bool was_reloaded(const struct record *r)
     return place && *(const uintptr_t *)place != r->patched_value;
 }
 
+static struct file_id file_of(const char *path)
+{
+    struct stat stat;
+    struct file_id file = {0, 0, 0, 0, 0};
+    long fd = ss_sys_open(path, O_PATH | O_CLOEXEC, 0);
+    if (fd < 0)
+        return file;
+    if (ss_sys_fstat((int)fd, &stat) == 0)
+        file = (struct file_id){stat.st_dev, stat.st_ino, (uint64_t)stat.st_size,
+                                (uint64_t)stat.st_mtime, (uint64_t)stat.st_mtime_nsec};
+    (void)ss_sys_close((int)fd);
+    return file;
+}
+
+/* Whether what comes back to the place of r, which was gone, is the file that it was. */
+static bool came_back(const struct record *r)
+{
+    if (r->module.build_id_length || r->dismissed)
+        return true;
+    struct file_id file = file_of(r->module.path);
+    return file.inode && memcmp(&file, &r->file, sizeof file) == 0;
+}
+
 /* Calls for the lock. */
 static struct record *add_record(const struct ss_module *fresh, uint64_t name_hash, uint64_t ticket,
                                  const char *name, bool program)
 {
     uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
-    if (count == SS_MODULES_MAX)
+    if (count == SS_MODULES_MAX) {
+        static bool told;
+        if (!told)
+            SS_WARN("more than 4096 objects were loaded: none is looked at from here on, ", name);
+        told = true;
         return NULL;
+    }
     const char *full_path = ss_module_path_of(fresh, name, program);
     struct record *r = ss_alloc(sizeof *r);
     if (!r || !full_path)
@@ -234,6 +273,8 @@ static struct record *add_record(const struct ss_module *fresh, uint64_t name_ha
     r->module.id = count + 1;
     r->module.path = full_path;
     r->name_hash = name_hash;
+    if (!fresh->build_id_length)
+        r->file = file_of(full_path);
     r->seen = ticket;
     bool ours = fresh->start <= (uintptr_t)records && (uintptr_t)records < fresh->end;
     r->dismissed = ours || (!program && ss_module_is_system(&r->module));
@@ -257,14 +298,12 @@ static struct record *meet(const struct ss_module *fresh, uint64_t ticket, const
     uint32_t count = atomic_load_explicit(&record_count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++) {
         struct record *r = atomic_load_explicit(&records[i], memory_order_relaxed);
-        if (r->module.start != fresh->start || !is_same(r, fresh, name_hash))
+        if (r->module.start != fresh->start || !is_same(r, fresh, name_hash) ||
+            (!r->module.loaded && !came_back(r)))
             continue;
         if (r->seen < ticket)
             r->seen = ticket;
-        bool other_file = !r->module.loaded && r->module.build_id_length == 0; /* perhaps */
-        if (other_file && !r->dismissed)
-            atomic_store_explicit(&r->callsites, WORK_NEW, memory_order_relaxed);
-        if ((other_file || was_reloaded(r)) && !r->dismissed) {
+        if (was_reloaded(r) && !r->dismissed) {
             atomic_store_explicit(&r->patched_place, 0, memory_order_relaxed);
             atomic_store_explicit(&r->tables, WORK_NEW, memory_order_relaxed);
         }
@@ -379,13 +418,13 @@ static void search_settled(struct record *r)
         search_callsites(r);
 }
 
-/* Numbers the walk by how much the loader had done: two walks by different threads can end in the
- * other order than they saw the list. Calls for the lock. */
+/* Two walks by different threads can end in the other order than they saw the list. Their numbers
+ * tell: the loader's list is locked from the first call of a walk to its last. What the loader counts
+ * does not: glibc's number of unloaded objects falls where there are several namespaces. Calls for
+ * the lock. */
 static void begin_walk(struct walk *walk)
 {
-    walk->ticket = walk->counted ? walk->counts.adds + walk->counts.subs + 1 : newest_walk + 1;
-    if (walk->ticket > newest_walk)
-        newest_walk = walk->ticket;
+    walk->ticket = ++newest_walk;
 }
 
 static int see(struct dl_phdr_info *info, size_t size, void *context)
@@ -475,17 +514,22 @@ static bool begin_look(void)
     return true;
 }
 
-static void end_look(const struct walk *walk)
+static void end_look(void)
+{
+    looking = false;
+    atomic_fetch_sub(&looks, 1);
+}
+
+static void catch_up(const struct walk *walk)
 {
     if ((int32_t)(walk->postponed - atomic_load(&caught_up)) > 0)
         atomic_store(&caught_up, walk->postponed);
-    looking = false;
-    atomic_fetch_sub(&looks, 1);
 }
 
 void ss_modules_update(void)
 {
     struct walk walk = {0};
+    atomic_store(&maybe_held, false);
     if (!begin_look())
         return;
     if (take_stock(&walk)) {
@@ -493,7 +537,8 @@ void ss_modules_update(void)
         if (atomic_load_explicit(&tables_somewhere, memory_order_acquire))
             each_loaded(search_callsites);
     }
-    end_look(&walk);
+    catch_up(&walk);
+    end_look();
 }
 
 /* ---- from outside the loader ----------------------------------------------------------------- */
@@ -501,14 +546,41 @@ void ss_modules_update(void)
 void ss_modules_poll(void)
 {
     struct walk walk = {.polled = true};
-    if (!begin_look())
+    if (atomic_load(&maybe_held) || !begin_look())
         return;
     bool tables_before = atomic_load_explicit(&tables_somewhere, memory_order_relaxed);
     (void)take_stock(&walk);
     /* What was met before the first table has its call sites looked for the next time. */
     if (atomic_load_explicit(&tables_somewhere, memory_order_relaxed) != tables_before)
         atomic_fetch_add(&postponed, 1);
-    end_look(&walk);
+    catch_up(&walk);
+    end_look();
+}
+
+static int visit(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void)size;
+    void (*const *each)(const struct ss_module *) = context;
+    struct ss_module fresh;
+    ss_image_read(info, &fresh);
+    uint64_t name_hash = hash_of(info->dlpi_name);
+    uint32_t count = atomic_load_explicit(&record_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        struct record *r = atomic_load_explicit(&records[i], memory_order_relaxed);
+        if (r->module.start == fresh.start && is_same(r, &fresh, name_hash) &&
+            atomic_load_explicit(&r->module.loaded, memory_order_relaxed))
+            (*each)(&r->module);
+    }
+    return 0;
+}
+
+bool ss_modules_visit(void (*each)(const struct ss_module *))
+{
+    if (atomic_load(&maybe_held) || !begin_look())
+        return false;
+    (void)dl_iterate_phdr(visit, &each);
+    end_look();
+    return true;
 }
 
 bool ss_modules_went(void)
@@ -531,12 +603,14 @@ void ss_modules_fork(void)
         (void)wait_while(&looks, 1, UINT32_MAX);
 }
 
-void ss_modules_forked(bool child)
+void ss_modules_forked(bool child, bool had_threads)
 {
     if (!child) {
         atomic_fetch_sub(&forks, 1);
         return;
     }
+    if (had_threads)
+        atomic_store(&maybe_held, true);
     atomic_store(&looks, looking);
     atomic_store(&forks, 0);
     /* Not held around the fork: the loader's own lock, which is taken before it, is not either. */

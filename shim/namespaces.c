@@ -10,7 +10,7 @@
 
 #include "prim.h"
 
-enum { BUFFER = 64 * 1024, LINE_MAX = 4096 + 128 };
+enum { BUFFER = 64 * 1024, LINE_MAX = 4096 + 128, PAGE = 4096 };
 
 static const char *apart[SS_APART_MAX];
 static uint32_t count;
@@ -29,8 +29,11 @@ static bool has_tracing(const char *path, char *buffer)
     enum { OVERLAP = sizeof wanted - 2 };
     long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
     bool found = false;
+    struct stat stat;
     size_t kept = 0, used;
-    while (fd >= 0 && !found && (used = read_on((int)fd, buffer, kept)) > 0) {
+    /* Devices are mapped too, and read without end. */
+    bool is_file = fd >= 0 && ss_sys_fstat((int)fd, &stat) == 0 && ss_is_regular(&stat);
+    while (is_file && !found && (used = read_on((int)fd, buffer, kept)) > 0) {
         found = memmem(buffer, used, wanted, sizeof wanted - 1) != NULL;
         kept = used < OVERLAP ? used : OVERLAP;
         memmove(buffer, buffer + used - kept, kept);
@@ -52,7 +55,8 @@ static void look_at(const char *line, char *buffer)
     for (uint32_t i = 0; i < count; i++)
         if (strcmp(apart[i], path) == 0)
             return;
-    if (!ss_module_of(start) && has_tracing(path, buffer))
+    /* A module's code may begin within its first page. */
+    if (!ss_module_of(start) && !ss_module_of(start | (PAGE - 1)) && has_tracing(path, buffer))
         apart[count] = ss_copy_text(path, strlen(path));
     count += count < SS_APART_MAX && apart[count];
 }

@@ -81,6 +81,13 @@ static inline long ss_sys_fstat(int fd, struct stat *out)
     return SS_SYSCALL_2(__NR_fstat, fd, out);
 }
 
+/* Whether it is a file and nothing else: no device, no pipe (inode(7)). */
+static inline bool ss_is_regular(const struct stat *stat)
+{
+    enum { FILE_TYPE = 0170000, REGULAR = 0100000 };
+    return (stat->st_mode & FILE_TYPE) == REGULAR;
+}
+
 static inline long ss_sys_readlink(const char *path, char *buffer, size_t size)
 {
     return SS_SYSCALL_3(__NR_readlink, path, buffer, size);

@@ -18,6 +18,7 @@
 #include "events.h"
 #include "hook.h"
 #include "instances.h"
+#include "threads.h"
 
 enum {
     CALLS_MAX = 16,      /* that make no sense, before the first that does */
@@ -71,7 +72,7 @@ bool ss_proof_failed(const struct ss_table *table)
     return atomic_load_explicit(&proof_of(table)->state, memory_order_relaxed) == OFF;
 }
 
-void ss_proof_registers(const struct ss_table *table, uintptr_t metadata)
+static void judge_call(const struct ss_table *table, uintptr_t metadata)
 {
     struct proof *proof = proof_of(table);
     struct ss_metadata decoded;
@@ -86,6 +87,16 @@ void ss_proof_registers(const struct ss_table *table, uintptr_t metadata)
     } else if (atomic_fetch_add(&proof->calls, 1) + 1 == CALLS_MAX) {
         switch_off(table, WANTED, "it is called with what is no call site");
     }
+}
+
+const void *ss_proof_called(const struct ss_table *table, uintptr_t metadata)
+{
+    struct ss_thread *thread = ss_proof_given(table) ? NULL : ss_begin();
+    if (thread) {
+        judge_call(table, metadata);
+        ss_end(thread);
+    }
+    return table->originals[SS_METHOD_REGISTER_CALLSITE];
 }
 
 /* Whether the table is one whose calls are counted. */

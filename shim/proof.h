@@ -13,8 +13,9 @@ SS_HIDDEN bool ss_proof_given(const struct ss_table *table);
 /* Whether it was switched off. Lock-free. */
 SS_HIDDEN bool ss_proof_failed(const struct ss_table *table);
 
-/* Its register_callsite is called with that for a Metadata. Slow. */
-SS_HIDDEN void ss_proof_registers(const struct ss_table *table, uintptr_t metadata);
+/* Its register_callsite is called, by thunks.S, with that for a Metadata: which tells whether the
+ * table is one. Returns the function that was to be called. Slow; any program thread. */
+SS_HIDDEN const void *ss_proof_called(const struct ss_table *table, uintptr_t metadata);
 
 /* Its new_span returned an id; it was called with an id that no new_span of its is known to have
  * returned. Cheap; table may be NULL. Any program thread. */

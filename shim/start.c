@@ -81,7 +81,7 @@ static void fork_parent(void)
     SS_LOCKS(X)
 #undef X
     ss_span_table_unlock();
-    ss_modules_forked(false);
+    ss_modules_forked(false, false);
 }
 
 /* Nothing is watched any more in this process. */
@@ -108,7 +108,7 @@ static void fork_child(void)
 #undef X
     ss_locks_held = 0;
     ss_span_table_forked();
-    ss_modules_forked(true);
+    ss_modules_forked(true, ss_interpose_forked());
     ss_threads_forked();
     ss_history_forked();
     ss_closed_forked();
@@ -275,6 +275,7 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
     ss_threads_start();
     ss_stacks_start();
     ss_log_start();
+    ss_interpose_start();
     atomic_store_explicit(&ss_start_up, true, memory_order_release);
     ss_start_look(true);
     if (!is_told_of_modules()) {

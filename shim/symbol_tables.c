@@ -11,6 +11,7 @@
  * Called by discover.c (start, and from inside the loader), under no lock. The file is untrusted (elf_symbols.c), the memory is the module's own segments. */
 #include "symbol_tables.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "closers.h"
@@ -393,6 +394,24 @@ static bool note_drop_name(void *context, const Elf64_Sym *symbol)
     return true;
 }
 
+/* A copy of a type's name: the same one each time that a plugin comes back. NULL for an empty name.
+ */
+static const char *keep_type(const char *name, size_t length)
+{
+    static const char *_Atomic kept[SS_TABLES_MAX];
+    const char *copy = NULL, *other = NULL;
+    for (uint32_t i = 0; length && i < SS_TABLES_MAX; i++, other = NULL) {
+        if (!copy && !atomic_load(&kept[i]))
+            copy = ss_copy_text(name, length);
+        if (copy && atomic_compare_exchange_strong(&kept[i], &other, copy))
+            return copy;
+        other = atomic_load(&kept[i]);
+        if (strlen(other) == length && memcmp(other, name, length) == 0)
+            return other;
+    }
+    return copy ? copy : length ? ss_copy_text(name, length) : NULL;
+}
+
 /* Hands over what was found. */
 static void give(struct search *search, struct ss_table_found *tables)
 {
@@ -407,7 +426,7 @@ static void give(struct search *search, struct ss_table_found *tables)
             .layout = found->layout,
             .no_subscriber = found->no_subscriber,
             .default_try_close = found->default_try_close,
-            .type = length ? ss_copy_text(search->type, length) : NULL,
+            .type = keep_type(search->type, length),
         };
     }
 }

@@ -31,7 +31,6 @@ typedef void drop_fn(void *subscriber);
 typedef void by_reference_fn(void *subscriber, const uint64_t *id);
 typedef uint64_t clone_span_fn(void *subscriber, const uint64_t *id);
 typedef void record_fn(void *subscriber, const uint64_t *id, const void *record);
-typedef uint8_t register_callsite_fn(void *subscriber, uintptr_t metadata);
 typedef uint64_t new_span_fn(void *subscriber, const void *attributes);
 typedef bool try_close_fn(void *subscriber, uint64_t id);
 typedef void drop_span_fn(void *subscriber, uint64_t id);
@@ -46,8 +45,6 @@ SS_HIDDEN void ss_thunk_record(void *subscriber, const uint64_t *id, const void 
 SS_HIDDEN void ss_thunk_exit(void *subscriber, const uint64_t *id, const struct ss_table *table);
 SS_HIDDEN bool ss_thunk_try_close(void *subscriber, uint64_t id, const struct ss_table *table);
 SS_HIDDEN void ss_thunk_drop_span(void *subscriber, uint64_t id, const struct ss_table *table);
-SS_HIDDEN uint8_t ss_thunk_register_callsite(void *subscriber, uintptr_t metadata,
-                                             const struct ss_table *table);
 SS_HIDDEN uint64_t ss_thunk_new_span(void *subscriber, const void *attributes,
                                      const struct ss_table *table);
 
@@ -565,17 +562,4 @@ uint64_t ss_thunk_new_span(void *subscriber, const void *attributes, const struc
         ss_end(thread);
     }
     return id;
-}
-
-/* What it is called with tells whether the table is one. */
-uint8_t ss_thunk_register_callsite(void *subscriber, uintptr_t metadata,
-                                   const struct ss_table *table)
-{
-    struct ss_thread *thread = ss_proof_given(table) ? NULL : ss_begin();
-    if (thread) {
-        ss_proof_registers(table, metadata);
-        ss_end(thread);
-    }
-    return ((register_callsite_fn *)table->originals[SS_METHOD_REGISTER_CALLSITE])(subscriber,
-                                                                                   metadata);
 }

@@ -149,6 +149,49 @@ END
     assert_regex "$stderr" "unseen:  .*c_plugin.so is in a namespace of its own \\(dlmopen\\)"
 }
 
+@test "a plugin is hooked before its constructors, and named rightly, beside other namespaces" {
+    for other in libz.so.1 libstdc++.so.6; do
+        MODULE_AT_LOAD=1 run_under "$host" "@$other" "$first" =legal
+        assert_equal "$status" 66
+        assert_violation exit-without-enter --span at_load --thread main --only
+        run summary '.apart // []'
+        assert_output '[]'
+    done
+    # Whatever came and went.
+    run_under "$host" "@libz.so.1" "$first" =legal - "@libstdc++.so.6" "$first" =stray "@$first"
+    assert_violation foreign-thread-exit --only
+    run summary .apart
+    assert_output "[\"$first\"]"
+}
+
+@test "the loader's lock is left alone where natively nobody takes it" {
+    run_under "$c/loader_lock" order
+    assert_success
+    assert_output done
+    run_under "$c/loader_lock" children
+    assert_success
+    assert_output done
+}
+
+@test "a plugin comes and goes while another thread lets go of what stays" {
+    run_under "$c/plugin_churn" 1500 "$first"
+    assert_success
+    assert_output 'failed 0'
+}
+
+@test "a plugin without a build id that comes back is the same, and another where its file was replaced" {
+    cd "$BATS_TEST_TMPDIR"
+    objcopy --remove-section .note.gnu.build-id "$first" plugin.so
+    for case in 'true 1' 'cp plugin.so copy && mv copy plugin.so 2'; do
+        run_under "$host" ./plugin.so =legal - "!${case% *}" ./plugin.so @ =stray
+        assert_equal "$status" 66
+        assert_output --partial gone
+        assert_violation foreign-thread-exit --span stray_job --only
+        run strayspan_query 'select(.type == "module" and .subscribers > 0) | .id'
+        assert_equal "${#lines[@]}" "${case##* }"
+    done
+}
+
 @test "a Python extension module, and one through ctypes" {
     extension=$(module python_module trixie bookworm)
     cd "$BATS_TEST_TMPDIR"

@@ -29,6 +29,13 @@ struct ss_module *ss_module_at(uint32_t number)
     return number == 0 ? &module : NULL;
 }
 
+bool ss_modules_visit(void (*each)(const struct ss_module *))
+{
+    if (module.loaded)
+        each(&module);
+    return true;
+}
+
 bool ss_module_readable(const struct ss_module *m, uintptr_t address, size_t size)
 {
     for (uint32_t i = 0; i < m->segment_count; i++)

@@ -13,6 +13,7 @@
 /* ---- the methods ------------------------------------------------------------------------------- */
 
 static volatile uint64_t seen;
+static bool as_junk;
 static uint64_t last_id;
 
 static void on_register_dispatch(void *self)
@@ -22,6 +23,18 @@ static void on_register_dispatch(void *self)
 static int returns_two(void *self)
 {
     seen ^= (uintptr_t)self;
+    return 2;
+}
+/* What stands in register_callsite's place and is another trait's: with arguments in all registers
+ * that there are, and on the stack. */
+static uint64_t garbled;
+static int takes_whatever(void *self, uintptr_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                          double f, double g, uint64_t h)
+{
+    seen ^= (uintptr_t)self;
+    if (as_junk && (b != a + 1 || c != a + 2 || d != a + 3 || e != a + 4 || f != 0.5 ||
+                    g != -0.25 || h != a + 5))
+        garbled++;
     return 2;
 }
 static uint64_t new_span(void *self, const void *attributes)
@@ -84,8 +97,8 @@ static const void *const table[] = {
     (void *)24,
     (void *)8,
     on_register_dispatch,
-    returns_two, /* register_callsite */
-    returns_two, /* enabled */
+    takes_whatever, /* register_callsite */
+    returns_two,    /* enabled */
     code_max_level_hint,
     new_span,
     does_nothing, /* record */
@@ -199,8 +212,12 @@ static void be_strange(void)
 static void be_junk(void)
 {
     uint64_t (*call)(void *, const void *) = (uint64_t(*)(void *, const void *))method(NEW_SPAN);
+    as_junk = true;
     for (uintptr_t i = 0; i < 100; i++) {
-        register_callsite((void *)(i * 4096 + 1));
+        int (*first)(void *, uintptr_t, uint64_t, uint64_t, uint64_t, uint64_t, double, double,
+                     uint64_t) = method(REGISTER_CALLSITE);
+        uintptr_t a = i * 4096 + 1;
+        first(subscriber, a, a + 1, a + 2, a + 3, a + 4, 0.5, -0.25, a + 5);
         call(subscriber, (void *)i);
         with_id(ENTER, (void *)i);
         with_id(EXIT, (void *)(i << 47));
@@ -218,6 +235,6 @@ int main(int count, char **arguments)
             be_strange();
         stray();
     }
-    printf("done %d\n", callsite.metadata == &metadata);
+    printf("done %d\n", callsite.metadata == &metadata && !garbled);
     return 0;
 }

@@ -5,6 +5,7 @@
  *   -        unloads the newest, and says whether it is gone
  *   @FILE    loads it into a namespace of its own (dlmopen), from now on the newest
  *   @        says whether the newest lies where the one before it in this place did
+ *   !WHAT    has a shell do it
  *
  * Ends with 1 where a word could not be done. */
 #define _GNU_SOURCE
@@ -77,6 +78,11 @@ static int tell_place(const char *word)
     return 0;
 }
 
+static int have_done(const char *word)
+{
+    return system(word + 1) == 0 ? 0 : fail(word);
+}
+
 int main(int argc, char **argv)
 {
     int first = argc > 1 && atoi(argv[1]) > 0 ? 2 : 1;
@@ -85,6 +91,7 @@ int main(int argc, char **argv)
     while (times-- > 0)
         for (int i = first; i < argc && !failed; i++)
             failed = argv[i][0] == '='           ? run(argv[i])
+                     : argv[i][0] == '!'         ? have_done(argv[i])
                      : strcmp(argv[i], "-") == 0 ? unload(argv[i])
                      : strcmp(argv[i], "@") == 0 ? tell_place(argv[i])
                                                  : load(argv[i]);
