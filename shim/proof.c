@@ -24,6 +24,7 @@ enum {
     CALLS_MAX = 16,      /* that make no sense, before the first that does */
     MADE_MAX = 1 << 16,  /* counted no further: it is proven by then */
     DOUBTS_ALLOWED = 16, /* spans of other threads, made while the slots were being patched */
+    DOUBTED_MAX = 64,    /* of these are kept in mind: a span that was missed comes back often */
     SPANS_PER_DOUBT = 4, /* and one more for so many spans */
 };
 
@@ -32,7 +33,7 @@ enum state { NOT_WANTED, WANTED, GIVEN, OFF };
 static struct proof {
     _Atomic uint32_t state; /* enum state */
     _Atomic uint32_t calls, made, doubts;
-    _Atomic uint64_t last_doubt; /* an id; a span that was missed comes back often */
+    _Atomic uint64_t doubted[DOUBTED_MAX]; /* ids, the latest ones; 0: none */
 } proofs[SS_TABLES_MAX];
 
 static struct proof *proof_of(const struct ss_table *table)
@@ -118,12 +119,23 @@ void ss_proof_excuse(const struct ss_table *table)
         (void)change(proof_of(table), GIVEN, NOT_WANTED);
 }
 
+/* Whether that id was doubted before. Two threads may both have it for new. */
+static bool was_doubted(struct proof *proof, uint64_t id)
+{
+    for (uint32_t i = 0; i < DOUBTED_MAX; i++)
+        if (atomic_load_explicit(&proof->doubted[i], memory_order_relaxed) == id)
+            return true;
+    return false;
+}
+
 void ss_proof_doubted(const struct ss_table *table, uint64_t id)
 {
     if (!is_counted(table) || table->never_closes || atomic_load(&ss_events_lost) ||
-        atomic_exchange_explicit(&proof_of(table)->last_doubt, id, memory_order_relaxed) == id)
+        was_doubted(proof_of(table), id))
         return;
-    atomic_fetch_add_explicit(&proof_of(table)->doubts, 1, memory_order_relaxed);
+    uint32_t doubts = atomic_fetch_add_explicit(&proof_of(table)->doubts, 1, memory_order_relaxed);
+    atomic_store_explicit(&proof_of(table)->doubted[doubts % DOUBTED_MAX], id,
+                          memory_order_relaxed);
     (void)ss_proof_stands(table);
 }
 
