@@ -190,7 +190,8 @@ void ss_activation_exit(struct ss_thread *thread, const struct ss_call *call,
 
 /* Whether a frame that both threads share tells that they run one task, rather than that all tasks
  * run alike: it is the first that is not plumbing, with the user's code in it, or a body of the
- * user's, and futures are run. Without names, frames beyond a few are no user's. */
+ * user's, and futures are run. Without names a body is told by its code, and frames beyond a few are
+ * no user's. */
 static bool is_of_one_task(const struct ss_watch *watch, int index, struct ss_nearby *nearby,
                            uint32_t now)
 {
@@ -198,7 +199,7 @@ static bool is_of_one_task(const struct ss_watch *watch, int index, struct ss_ne
     uint16_t kinds[SS_CHAIN];
     uint16_t kind = name_nearby(nearby)[now];
     if (!kind)
-        return index < NAMELESS;
+        return index < NAMELESS && ss_chain_has_body(watch, (uint32_t)index);
     if (kind & (SS_NAME_UNASKED | SS_NAME_SYNC) ||
         !(kind & (SS_NAME_BODY | SS_NAME_POLL) || ss_is_polled(nearby->kinds, nearby->count, now)))
         return false;

@@ -42,6 +42,21 @@ make_copy() {
     assert_output --regexp ' 0 missed, 0 wrong$'
 }
 
+@test "a guard that leaves with its thread is no guard held across an await, without names either" {
+    local suite module file tried
+    for suite in bookworm trixie sid; do
+        module=$build/samples/$suite/release/c_plugin.so
+        [ -e "$module" ] || continue
+        strip -o "$BATS_TEST_TMPDIR/plugin.so" "$module"
+        for file in "$module" "$BATS_TEST_TMPDIR/plugin.so"; do
+            strayspan_run --options quiet=1 "$c/plugin_host" "$file" =stray
+            assert_violation foreign-thread-exit --span stray_job --only
+        done
+        tried=$suite
+    done
+    [ -n "${tried-}" ] || skip "no build of the sample modules; scripts/samples says why"
+}
+
 @test "no system library has a table" {
     run -0 "$root/scripts/stripped" --scan /usr/bin /usr/lib/x86_64-linux-gnu
     assert_output --regexp ' 0 wrong$'
