@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::info_span;
 
 async fn innocent() {
-    loop {
+    for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(1)).await;
         info_span!("innocent").in_scope(|| ());
     }
@@ -16,19 +16,19 @@ async fn innocent() {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     tracing_subscriber::fmt().with_writer(std::io::sink).init();
-    tokio::spawn(innocent());
     let mut guard = None;
-    let mut pause = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+    let mut others = Box::pin(tokio::spawn(innocent()));
     std::future::poll_fn(move |context| {
         if guard.is_none() {
             guard = Some(info_span!("handle_order").entered());
         }
-        let polled = pause.as_mut().poll(context);
+        let polled = others.as_mut().poll(context);
         if polled.is_ready() {
             guard.take();
         }
         polled
     })
-    .await;
+    .await
+    .unwrap();
     println!("done");
 }
