@@ -87,6 +87,15 @@ static bool protection_of(uintptr_t start, uintptr_t end, int *protection)
     return true;
 }
 
+/* The same without /proc, of what the loader has protected: the whole pages of RELRO. */
+static bool protection_by_relro(const struct ss_module *m, uintptr_t start, uintptr_t end,
+                                int *protection)
+{
+    const uintptr_t page_mask = ~(uintptr_t)(PAGE - 1);
+    *protection = PROT_READ;
+    return start >= (m->relro_start & page_mask) && end <= (m->relro_end & page_mask);
+}
+
 /* Whether the slot is one that is patched; all: the table is known to be one. */
 static bool is_due(const struct ss_table *table, enum ss_method method, bool all)
 {
@@ -152,13 +161,14 @@ struct pages {
 };
 
 /* Why the table stays as it is, or NULL where its slots may be stored to now. */
-static const char *open_pages(uintptr_t table, struct pages *pages)
+static const char *open_pages(const struct ss_module *module, uintptr_t table, struct pages *pages)
 {
     pages->start = table & ~(uintptr_t)(PAGE - 1);
     uintptr_t end =
         (table + WORDS_TO_LAST_SLOT * sizeof(void *) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     pages->size = end - pages->start;
-    if (!protection_of(pages->start, end, &pages->protection))
+    if (!protection_of(pages->start, end, &pages->protection) &&
+        !protection_by_relro(module, pages->start, end, &pages->protection))
         return "the protection of its pages is not the same, or /proc/self/maps does not tell it";
     if (pages->protection & PROT_EXEC)
         return "its page is executable";
@@ -195,7 +205,7 @@ static const char *hook(const struct ss_table_found *found)
         atomic_fetch_add(&beyond, 1);
         return "there are too many";
     }
-    const char *why = open_pages(found->address, &pages);
+    const char *why = open_pages(found->module, found->address, &pages);
     if (why)
         return why;
     const struct ss_table *table = take(found, number);
@@ -209,7 +219,7 @@ bool ss_hook_rest(const struct ss_table *table)
     struct pages pages;
     if (!ss_lock(&ss_hook_lock))
         return false;
-    bool opened = !open_pages(table->address, &pages);
+    bool opened = !open_pages(table->module, table->address, &pages);
     if (opened) {
         store_slots(table, true);
         close_pages(&pages);

@@ -5,6 +5,7 @@
  * before each write and the file is opened again by its absolute path. What cannot go into the file
  * goes to stderr, so that nothing is lost. */
 #include "log.h"
+#include "module_names.h"
 
 #include <linux/fcntl.h>
 #include <asm/stat.h>
@@ -357,8 +358,7 @@ void ss_log_start(void)
     if (SS_SYSCALL_3(__NR_getrandom, &head.run, sizeof head.run, 1 /* GRND_NONBLOCK */) !=
         sizeof head.run)
         head.run = process.start * 0x9e3779b97f4a7c15u ^ (uint64_t)head.pid << 40;
-    if (ss_sys_readlink("/proc/self/exe", exe, sizeof exe - 1) < 0)
-        exe[0] = 0;
+    (void)ss_program_path(exe, sizeof exe);
     if (SS_SYSCALL_1(__NR_uname, &names) == 0)
         memcpy(host, names.nodename, sizeof host - 1);
     if (SS_SYSCALL_2(__NR_getcwd, directory, sizeof directory) < 0 || directory[0] != '/')

@@ -5,11 +5,14 @@
 #include "module_names.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "maps.h"
 #include "prim.h"
 
 enum { PATH_SIZE = 4096 };
+
+extern unsigned long getauxval(unsigned long type) __attribute__((weak));
 
 static char path[PATH_SIZE];
 
@@ -58,12 +61,44 @@ static const char *base_of(const char *file)
     return base;
 }
 
+/* Puts a file's path, from the root on where that can be told, into `to`. Returns its length. */
+static size_t absolute(const char *name, char *to, size_t size)
+{
+    size_t name_length = strlen(name), used = 0;
+    if (name_length >= size)
+        return 0;
+    if (name[0] != '/') {
+        /* The kernel counts the terminator, and says "(unreachable)" beyond a chroot. */
+        long length = SS_SYSCALL_2(__NR_getcwd, to, size);
+        if (length > 1 && to[0] == '/' && (size_t)length + name_length < size) {
+            used = (size_t)length;
+            to[used - 1] = '/';
+        }
+    }
+    memcpy(to + used, name, name_length + 1);
+    return used + name_length;
+}
+
+size_t ss_program_path(char *to, size_t size)
+{
+    long length = ss_sys_readlink("/proc/self/exe", to, size - 1);
+    const char *file = NULL;
+    if (length > 0) {
+        to[length] = 0;
+        return (size_t)length;
+    }
+    /* There is no /proc. */
+    if (getauxval)
+        file = (const char *)getauxval(AT_EXECFN);
+    to[0] = 0;
+    return file ? absolute(file, to, size) : 0;
+}
+
 /* The path of the program. Where that was an argument of the loader, the kernel thinks that the
  * loader is the program. */
 static const char *program_path(const struct ss_module *m)
 {
-    long length = ss_sys_readlink("/proc/self/exe", path, sizeof path);
-    const char *said = ss_copy_text(path, length > 0 ? (size_t)length : 0);
+    const char *said = ss_copy_text(path, ss_program_path(path, sizeof path));
     if (!said || !begins(base_of(said), "ld-"))
         return said;
     size_t mapped = mapped_path(m->start);
@@ -78,17 +113,7 @@ const char *ss_module_path_of(const struct ss_module *m, const char *name, bool 
         return program_path(m);
     if (!name || !*name || begins(name, "linux-vdso") || begins(name, "linux-gate"))
         return "[vdso]";
-    size_t name_length = strlen(name);
-    if (name[0] != '/') {
-        /* The kernel counts the terminator, and says "(unreachable)" beyond a chroot. */
-        long length = SS_SYSCALL_2(__NR_getcwd, path, sizeof path);
-        if (length > 1 && path[0] == '/' && (size_t)length + name_length < sizeof path) {
-            path[length - 1] = '/';
-            memcpy(path + length, name, name_length + 1);
-            return ss_copy_text(path, (size_t)length + name_length);
-        }
-    }
-    return ss_copy_text(name, name_length);
+    return ss_copy_text(path, absolute(name, path, sizeof path));
 }
 
 /* The libraries that hold no Rust, by how their names begin. */

@@ -44,12 +44,16 @@ sample() {
     assert_output '"/program"'
 }
 
-@test "without /proc a program runs unharmed" {
+@test "without /proc a program runs unharmed, and is hooked by what its RELRO says of its pages" {
     sample
     make_root "$program"
     in_root '' "${by_hand[@]}"
     assert_success
     assert_output 'done'
+    strayspan_use "$bare/tmp/log.jsonl"
+    assert_violation foreign-thread-exit --span sent_away --only
+    run strayspan_query 'select(.type == "module" and .subscribers > 0) | .path'
+    assert_output '"/program"'
 }
 
 @test "it opens no library of its own, libunwind's neither" {
