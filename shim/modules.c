@@ -230,7 +230,7 @@ static bool was_reloaded(const struct record *r)
     return place && *(const uintptr_t *)place != r->patched_value;
 }
 
-static struct file_id file_of(const char *path)
+static __attribute__((noinline)) struct file_id file_of(const char *path)
 {
     struct stat stat;
     struct file_id file = {0, 0, 0, 0, 0};
