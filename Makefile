@@ -66,6 +66,7 @@ include tests/tests.mk
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/strayspan $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(BUILD)/strayspan $(DESTDIR)$(PREFIX)/bin/strayspan
+	ln -sfn strayspan $(DESTDIR)$(PREFIX)/bin/cargo-strayspan
 	install -m 755 $(BUILD)/libstrayspan.so $(DESTDIR)$(PREFIX)/lib/strayspan/libstrayspan.so
 	install -m 644 shim/strayspan.h $(DESTDIR)$(PREFIX)/include/strayspan.h
 

@@ -30,6 +30,7 @@
     X(lookups, BOOL, "0", "", "1: every getaddrinfo call is logged")                               \
     X(repeat, INT, "1", "1..1000000",                                                              \
       "how often a violation with the same fingerprint is written")                                \
+    X(label, STRING, "", "NAME", "what reports call this process: the name of a test, say")        \
     X(verbosity, INT, "0", "0..2", "1: say what was hooked; 2: and what was not, and why")         \
     X(help, BOOL, "0", "", "1: print this table")
 

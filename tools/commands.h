@@ -23,6 +23,7 @@ struct ss_command {
 };
 
 int ss_run(int argc, char **argv);
+int ss_cargo(int argc, char **argv);
 int ss_report(int argc, char **argv);
 int ss_probe(int argc, char **argv);
 int ss_explain(int argc, char **argv);

@@ -1,9 +1,10 @@
 /* Where the logs of runs lie: $XDG_STATE_HOME/strayspan/<time>-<pid>-XXXXXX/, and `last`, a link to
- * the last run's. Called by run.c and report.c. */
+ * the last run's. Called by run.c, cargo.c and report.c. */
 #include "report.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -65,6 +66,25 @@ const char *ss_log_place_new(void)
     return NULL;
 }
 
+const char *ss_log_place_make(const char *directory)
+{
+    char absolute[PATH_MAX];
+    if (!make_directories(directory)) {
+        fprintf(stderr, "strayspan: log directory %s: cannot be made: %s\n",
+                ss_text_clean(directory), strerror(errno));
+        return NULL;
+    }
+    struct stat status = {0};
+    if (!realpath(directory, absolute) || stat(absolute, &status) != 0 ||
+        access(absolute, W_OK | X_OK) != 0 || !S_ISDIR(status.st_mode)) {
+        fprintf(stderr, "strayspan: log directory %s: cannot be written: %s\n",
+                ss_text_clean(directory),
+                S_ISDIR(status.st_mode) ? strerror(errno) : "not a directory");
+        return NULL;
+    }
+    return ss_text_copy(absolute, strlen(absolute));
+}
+
 static const char *last_link(void)
 {
     const char *state = state_directory();
@@ -92,12 +112,40 @@ const char *ss_log_place_last(void)
                                                         : NULL;
 }
 
+void ss_log_place_note(const char *directory, const char *path, const char *verdict)
+{
+    int fd = open(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory),
+                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* Without verdict the path is not needed. One write, as others note theirs at the same time. */
+    const char *line = verdict ? ss_text("%s: %s\n", ss_text_clean(path), verdict) : "\n";
+    if (fd >= 0 && write(fd, line, strlen(line)) < 0)
+        unlinkat(AT_FDCWD, ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+size_t ss_log_place_noted(const char *directory, char **verdict)
+{
+    FILE *in = fopen(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), "re");
+    char *line = NULL;
+    size_t room = 0, count = 0;
+    ssize_t length;
+    for (; in && (length = getline(&line, &room, in)) > 0; count++)
+        if (length > 1 && !*verdict)
+            *verdict = ss_text_copy(line, (size_t)length - 1);
+    free(line);
+    if (in)
+        fclose(in);
+    return count;
+}
+
 void ss_log_place_remove(const char *directory)
 {
     DIR *stream = opendir(directory);
     struct dirent *entry;
     while (stream && (entry = readdir(stream)))
-        if (ss_text_ends(entry->d_name, ".jsonl"))
+        if (ss_text_ends(entry->d_name, ".jsonl") ||
+            strcmp(entry->d_name, SS_LOG_PLACE_PROCESSES) == 0)
             unlinkat(dirfd(stream), entry->d_name, 0);
     if (stream)
         closedir(stream);

@@ -149,10 +149,7 @@ static void read_violation(struct ss_reader *reader, struct ss_run *run, const j
     struct ss_violation *violation = intern_violation(reader, run, &print, record);
     if (!violation || (run->repeated && violation->processes))
         return;
-    if (violation->counted != run->process) {
-        violation->processes++;
-        violation->counted = run->process;
-    }
+    ss_seen_in(violation, run->process);
     add_found(run, violation, &print, count);
     end_suspicions(run, serial, violation);
 }
@@ -278,6 +275,7 @@ static void read_process(struct ss_reader *reader, struct ss_run *run, const jso
     run->program_build_id = ss_text_of(record, "build_id");
     run->process->program = run->program_path;
     run->process->time = ss_time_of(record, "time");
+    run->process->label = ss_text_of(json_object_get(record, "options"), "label");
 }
 
 static void add_not_judged(struct ss_seen *seen, const struct ss_run *run, const json_t *object)
@@ -388,7 +386,7 @@ static struct ss_violation *settle_suspicion(struct ss_reader *reader, const str
         if (!known)
             return suspicion;
         into = *known;
-        into->processes++;
+        ss_seen_in(into, run->process);
         into->times += larger(found->lines, found->highest);
     }
     if (into == suspicion) {
@@ -544,6 +542,18 @@ static void add_apart(struct ss_seen *seen, const json_t *paths)
     }
 }
 
+static bool was_asked(const json_t *call_sites)
+{
+    const char *level;
+    json_t *counts;
+    json_object_foreach((json_t *)call_sites, level, counts)
+    {
+        if (ss_count_of(counts, "live") || ss_count_of(counts, "filtered"))
+            return true;
+    }
+    return false;
+}
+
 static void read_summary(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
     struct ss_seen *seen = &reader->report->seen;
@@ -552,6 +562,8 @@ static void read_summary(struct ss_reader *reader, struct ss_run *run, const jso
     if (run->process->summary)
         return; /* of a log that is given twice */
     run->process->summary = true;
+    run->process->created = ss_count_of(spans, "created");
+    run->process->asked = was_asked(json_object_get(record, "call_sites"));
     seen->created += ss_count_of(spans, "created");
     seen->entered += ss_count_of(spans, "entered");
     seen->exited += ss_count_of(spans, "exited");

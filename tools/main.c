@@ -12,6 +12,8 @@
 static const struct ss_command commands[] = {
     {"run", ss_run, "[options] [--] PROGRAM [ARG...]",
      "run a program, report what strayed at the end"},
+    {"cargo", ss_cargo, "[options] test|run|bench.. [ARG...]",
+     "the same for what cargo builds and runs, in one report"},
     {"report", ss_report, "[options] [LOG|DIR...]",
      "report from logs; without any, the last run's"},
     {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
@@ -28,7 +30,7 @@ static void print_help(FILE *out)
             "strayspan " SS_VERSION ": finds tracing spans that stray, in programs that nobody "
             "rebuilt\n\nusage:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  strayspan %-7s %-33s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(out, "  strayspan %-7s %-36s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(out, "\nstrayspan COMMAND --help lists a command's options.\n");
 }
@@ -52,7 +54,13 @@ int main(int argc, char **argv)
         print_help(stderr);
         return SS_EXIT_UNREADABLE;
     }
-    const char *word = argv[1];
+    const char *slash = strrchr(argv[0], '/'), *word = argv[1];
+    /* As `cargo strayspan` calls it: with the name that it was called by before its arguments. */
+    if (strcmp(slash ? slash + 1 : argv[0], "cargo-strayspan") == 0) {
+        int named = strcmp(word, "strayspan") == 0;
+        argv[named] = "cargo";
+        return ss_cargo(argc - named, argv + named);
+    }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help(stdout);
         return fflush(stdout) == 0 ? 0 : SS_EXIT_UNREADABLE;

@@ -1,6 +1,7 @@
 /* One misuse, one report: what a compiler made of one place in the source is told once. A function
  * that is generic, or a loop that was unrolled, enters and exits one span at several addresses, and
- * each is a fingerprint of its own. Called once the frames are filled, before anything is rendered. */
+ * each is a fingerprint of its own. In the report on many programs, so is what a library has that is in
+ * several. Called once the frames are filled, before anything is rendered. */
 #include <string.h>
 
 #include "hash.h"
@@ -37,7 +38,7 @@ static const char *site_key(const struct ss_violation *violation, enum ss_site_k
 }
 
 /* What two violations have in common that are one misuse; NULL where lines are not known. */
-static char *key_of(const struct ss_violation *violation)
+static char *misuse_key(const struct ss_violation *violation)
 {
     static const enum ss_site_kind ends[] = {SS_SITE_EXITED, SS_SITE_CLOSED, SS_SITE_USED};
     const char *entered = site_key(violation, SS_SITE_ENTERED), *ended = NULL;
@@ -56,6 +57,11 @@ static char *key_of(const struct ss_violation *violation)
         key = ss_text("%s\n%s", key, ended);
     }
     return ended ? key : NULL;
+}
+
+static char *group_key(const struct ss_violation *violation)
+{
+    return violation->group ? ss_text("%s %s", violation->rule_code, violation->group) : NULL;
 }
 
 static void take_consequences(struct ss_violation *into, struct ss_violation *from)
@@ -84,8 +90,7 @@ static void merge(struct ss_violation **place, struct ss_violation *later)
     }
     take_consequences(told, other);
     told->times += other->times;
-    if (other->processes > told->processes)
-        told->processes = other->processes;
+    ss_take_sightings(told, other);
     other->told_by = told;
     other->next = NULL;
 }
@@ -102,7 +107,8 @@ static void list(struct ss_report *report, struct ss_violation *const *told, siz
     report->violation_count = count;
 }
 
-void ss_report_merge(struct ss_report *report)
+/* Makes one of those that have a key in common; those without one stay alone. */
+static void merge_by(struct ss_report *report, char *(*key_of)(const struct ss_violation *))
 {
     struct misuse *misuses = NULL, *misuse, *behind;
     struct ss_violation **told = calloc(report->violation_count + 1, sizeof *told), *next;
@@ -131,4 +137,14 @@ void ss_report_merge(struct ss_report *report)
     list(report, told, count);
     HASH_ITER(hh, misuses, misuse, behind) HASH_DELETE(hh, misuses, misuse);
     free(told);
+}
+
+void ss_report_merge(struct ss_report *report)
+{
+    merge_by(report, misuse_key);
+}
+
+void ss_report_merge_groups(struct ss_report *report)
+{
+    merge_by(report, group_key);
 }

@@ -66,8 +66,32 @@ static bool is_below_limit(const struct ss_seen *seen)
     return false;
 }
 
+/* Of many processes, those in which there was nothing to check, and what helps. */
+static void print_spanless(FILE *out, const struct ss_report *report)
+{
+    static const char *const whys[] = {
+        "no subscriber was installed there, or no call site reached under one; in tests: "
+        "tracing_subscriber::fmt().with_test_writer().try_init(), or the crate test-log",
+        "their call sites are filtered out; RUST_LOG=trace lets all through"};
+    uint64_t counts[2] = {0}, processes = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next) {
+        processes++;
+        if (process->summary && process->hooked && !process->created)
+            counts[process->asked]++;
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (counts[i])
+            fprintf(out,
+                    "unseen:  %llu of %llu processes have `tracing` and made no span, so there was "
+                    "nothing to check:\n           %s\n",
+                    (unsigned long long)counts[i], (unsigned long long)processes, whys[i]);
+}
+
 static void print_unseen(FILE *out, const struct ss_report *report)
 {
+    bool several = report->processes && report->processes->next;
+    if (several)
+        print_spanless(out, report);
     const struct ss_seen *seen = &report->seen;
     const char *filtered =
         level_counts(report, "filtered out", offsetof(struct ss_level_counts, filtered));
@@ -90,7 +114,7 @@ static void print_unseen(FILE *out, const struct ss_report *report)
                 list ? list : "", list ? ")" : "");
     }
     for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next)
-        if (binary->silent && !binary->called)
+        if (binary->silent && !binary->called && !(several && binary->program))
             fprintf(out,
                     "unseen:  %s was hooked, but no span was made there: no subscriber was "
                     "installed, or no call site reached under one\n",
@@ -155,6 +179,19 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
     }
 }
 
+/* `3 processes`, and where that tells more, how many of them made spans. */
+static const char *processes_text(const struct ss_report *report)
+{
+    uint64_t processes = 0, made = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next) {
+        processes++;
+        made += process->created != 0;
+    }
+    const char *text = ss_count_text(processes, "process");
+    return processes > 1 && made ? ss_text("%s (%llu made spans)", text, (unsigned long long)made)
+                                 : text;
+}
+
 void ss_render_seen(FILE *out, const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
@@ -169,7 +206,7 @@ void ss_render_seen(FILE *out, const struct ss_report *report)
                 ss_count_text(processes, "process"));
     else
         fprintf(out, SS_BOLD "seen:" SS_PLAIN "    %s, %s, %s on %s, %s%s\n",
-                ss_count_text(processes, "process"), ss_count_text(seen->created, "span"),
+                processes_text(report), ss_count_text(seen->created, "span"),
                 ss_count_text(seen->entered, "enter"), ss_count_text(seen->threads, "thread"),
                 ss_count_text(seen->instances, "subscriber"),
                 seen->lookups ? ss_text(", %s", ss_count_text(seen->lookups, "look-up")) : "");
@@ -192,12 +229,15 @@ void ss_render_clean(FILE *out, const struct ss_report *report)
     if (ss_report_counts_unknown(report))
         fputs("strayspan: no violation was logged; how many spans were seen, is not known\n", out);
     else
-        fprintf(out, SS_GREEN "strayspan: %s" SS_PLAIN "%s and %s on %s, %s\n",
+        fprintf(out, SS_GREEN "strayspan: %s" SS_PLAIN "%s and %s on %s, %s%s\n",
                 ss_report_unfinished(report) ? "no violation was logged: at least "
                                              : "nothing strayed: ",
                 ss_count_text(seen->created, "span"), ss_count_text(seen->entered, "enter"),
                 ss_count_text(seen->threads, "thread"),
-                ss_count_text(seen->instances, "subscriber"));
+                ss_count_text(seen->instances, "subscriber"),
+                report->processes && report->processes->next
+                    ? ss_text(", in %s", processes_text(report))
+                    : "");
     print_unseen(out, report);
     print_without_summary(out, report);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests.h"
 #include "text.h"
 
 enum { STACK_SHOWN = 6, LINE_COLUMNS = 98 };
@@ -197,18 +198,27 @@ static const char *times_text(const struct ss_violation *violation, const struct
     const char *times = violation->times > 1 ? ss_text("%llu times, this is the first",
                                                        (unsigned long long)violation->times)
                                              : NULL;
+    const char *tests = ss_test_names(violation, 4);
+    uint64_t processes = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next)
+        processes++;
     const char *program = violation->program ? strrchr(violation->program, '/') : NULL;
     const char *where =
-        several ? ss_text("in %s, pid %lld%s", program ? clean(program + 1) : "a process",
-                          (long long)violation->pid,
-                          violation->processes > 1
-                              ? ss_text(" and %s",
-                                        violation->processes == 2
-                                            ? "another process"
-                                            : ss_text("%llu other processes",
-                                                      (unsigned long long)violation->processes - 1))
-                              : "")
-                : NULL;
+        tests && processes > 1
+            ? ss_text("in %llu of %s: %s", (unsigned long long)violation->processes,
+                      ss_count_text(processes, "process"), tests)
+        : tests ? ss_text("in %s", tests)
+        : several
+            ? ss_text("in %s, pid %lld%s", program ? clean(program + 1) : "a process",
+                      (long long)violation->pid,
+                      violation->processes > 1
+                          ? ss_text(" and %s",
+                                    violation->processes == 2
+                                        ? "another process"
+                                        : ss_text("%llu other processes",
+                                                  (unsigned long long)violation->processes - 1))
+                          : "")
+            : NULL;
     return where && times ? ss_text("%s; %s", where, times) : where ? where : times;
 }
 

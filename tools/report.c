@@ -10,6 +10,7 @@
 
 #include "command_line.h"
 #include "commands.h"
+#include "tests.h"
 #include "text.h"
 
 static const struct ss_format formats[] = {
@@ -45,9 +46,12 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
         for (struct ss_violation *violation = lists[i]; violation; violation = violation->next) {
             ss_frames_fill(violation);
             ss_blame(violation);
+            ss_test_name(violation);
         }
     }
     ss_report_merge(report);
+    if (style->by_group)
+        ss_report_merge_groups(report);
     if (!style->format->marked) {
         style->format->render(out, report, style);
         return fflush(out) == 0 && !ferror(out);

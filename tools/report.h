@@ -206,6 +206,13 @@ struct ss_history {
     uint64_t left_out;
 };
 
+/* One process image that a violation was seen in. */
+struct ss_sighting {
+    struct ss_sighting *next;
+    struct ss_process *process;
+    const char *test; /* in which of its tests; NULL: not known */
+};
+
 struct ss_violation {
     struct ss_violation *next;
     struct ss_violation *told_by; /* another one that tells of the same misuse, NULL */
@@ -216,8 +223,8 @@ struct ss_violation {
     const char *fingerprint, *group, *key;
     const char *program;
     int64_t pid, time;
-    uint64_t times, processes;
-    const struct ss_process *counted; /* the last of these processes */
+    uint64_t times, processes; /* processes: distinct ones among seen_in */
+    struct ss_sighting *seen_in, *seen_last;
 
     struct ss_span span;
     struct {
@@ -247,7 +254,11 @@ struct ss_process {
     const char *run, *program, *file;
     int64_t pid, time;
     bool summary;
-    uint64_t hooked; /* tables, over its modules */
+    const char *label; /* what its options call it, NULL */
+    uint64_t created;  /* spans; 0 without a summary */
+    bool asked;        /* at one of its call sites, a subscriber was, be it to say no */
+    uint64_t hooked;   /* tables, over its modules */
+    const struct ss_violation *counted_for; /* scratch of ss_take_sightings */
 };
 
 struct ss_level_counts {
@@ -386,6 +397,18 @@ bool ss_crate_of_path(const char *file, const char **crate, const char **version
  * be read on afterwards. */
 void ss_report_merge(struct ss_report *report);
 
+/* Makes one of the violations of each group, whichever program each was seen in: test programs each have
+ * a fingerprint of their own for a misuse in a library that is in all of them. */
+void ss_report_merge_groups(struct ss_report *report);
+
+/* ---- sightings.c ----------------------------------------------------------------------------- */
+
+/* Adds a process to those that a violation was seen in. */
+void ss_seen_in(struct ss_violation *violation, struct ss_process *process);
+
+/* Adds the sightings of another violation, which then gives up its own. */
+void ss_take_sightings(struct ss_violation *into, struct ss_violation *from);
+
 /* ---- defects.c ------------------------------------------------------------------------------- */
 
 /* Decides whose defect a violation is; its frames are filled. */
@@ -399,6 +422,7 @@ struct ss_style {
     enum ss_colour colour;
     bool with_values; /* field values, look-up hosts */
     bool all_frames;
+    bool by_group; /* one violation of each group */
 };
 
 struct ss_format {
@@ -457,12 +481,24 @@ const char *ss_all_findings_text(const struct ss_report *report);
  */
 const char *ss_log_place_new(void);
 
+/* Makes directory, where it is not there, and returns its absolute path, as programs may change their own
+ * directory. NULL: it cannot be written (said). */
+const char *ss_log_place_make(const char *directory);
+
 /* Remembers directory as that of the last run. */
 void ss_log_place_remember(const char *directory);
 
 /* The last run's directory; NULL where there was no run. It no longer exists where that run was
  * clean. */
 const char *ss_log_place_last(void);
+
+/* Notes that path was run with its logs in directory, in the file of this name there: a line each, empty
+ * or with the verdict on a program that no preload reaches. */
+#define SS_LOG_PLACE_PROCESSES "processes"
+void ss_log_place_note(const char *directory, const char *path, const char *verdict);
+
+/* How many were noted; *verdict is the first of their verdicts, or left alone where there is none. */
+size_t ss_log_place_noted(const char *directory, char **verdict);
 
 /* Removes a run's directory with the logs in it. */
 void ss_log_place_remove(const char *directory);

@@ -157,7 +157,8 @@ static const char *unclosed_quote(const char *options)
     return "";
 }
 
-const char *ss_shim_options_value(const char *directory, const char *token, const char *more)
+const char *ss_shim_options_value(const char *directory, const char *token, const char *more,
+                                  const char *label)
 {
     const char *users = getenv(SS_OPTIONS_VARIABLE);
     if (sets_option(users, "log_path"))
@@ -172,8 +173,9 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
                 ss_text_clean(directory));
         return NULL;
     }
-    return ss_text("quiet=1:history=256:%s%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
-                   users ? users : "", unclosed_quote(users), more, quote, directory,
+    const char *label_option = label && !strchr(label, '"') ? ss_text("label=\"%s\":", label) : "";
+    return ss_text("quiet=1:history=256:%s%s%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+                   label_option, users ? users : "", unclosed_quote(users), more, quote, directory,
                    token ? "." : "", token ? token : "", quote);
 }
 
@@ -190,8 +192,15 @@ const char *ss_find_shim(void)
     }
     slash[1] = 0;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-        if (realpath(ss_text("%s%s%s", self, places[i], SS_SHIM_NAME), found))
-            return ss_text_copy(found, strlen(found));
+        if (realpath(ss_text("%s%s%s", self, places[i], SS_SHIM_NAME), found)) {
+            if (!strpbrk(found, " :"))
+                return ss_text_copy(found, strlen(found));
+            fprintf(stderr,
+                    "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon: install "
+                    "it elsewhere\n",
+                    ss_text_clean(found));
+            return NULL;
+        }
     fprintf(stderr,
             "strayspan: " SS_SHIM_NAME
             " is not there: looked for it in %s and %s../lib/strayspan/\n",

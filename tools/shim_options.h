@@ -14,13 +14,14 @@ void ss_shim_options_check(const struct ss_usage *usage, const char *text);
 /* The value of STRAYSPAN_OPTIONS, for logs in directory, with token (may be NULL) in their names:
  * what the user set wins over our `quiet` and `history`, and more over all. Only log_path is ours, as a log that
  * lies elsewhere is one that we would not report. NULL, and said, for a directory that no quotes
- * can hold. */
-const char *ss_shim_options_value(const char *directory, const char *token, const char *more);
+ * can hold. label (may be NULL) is what reports call the process. */
+const char *ss_shim_options_value(const char *directory, const char *token, const char *more,
+                                  const char *label);
 
 #define SS_SHIM_NAME "libstrayspan.so"
 
 /* The path of the library, beside the command or in the library directory beside that; NULL, and said:
- * it is missing. */
+ * it is missing, or LD_PRELOAD cannot hold its path. */
 const char *ss_find_shim(void);
 
 #endif

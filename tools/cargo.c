@@ -1,0 +1,172 @@
+/* `strayspan cargo`, or `cargo strayspan`: has cargo run what it builds by `strayspan run --batch`, and
+ * reports on all of it at the end. Only what cargo runs by its runner is preloaded: the workspace's programs
+ * and tests, not cargo, rustc, build scripts and proc macros. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cargo_setup.h"
+#include "child.h"
+#include "command_line.h"
+#include "commands.h"
+#include "gate.h"
+#include "probe.h"
+#include "report.h"
+#include "shim_options.h"
+#include "text.h"
+
+static const struct ss_flag flags[] = {
+    SS_GATE_FLAGS,
+    {NULL, NULL, NULL},
+};
+
+static struct ss_usage usage = {
+    "cargo",
+    "test|run|bench|nextest.. [ARG...]",
+    "Has cargo run the workspace's tests and programs, each under strayspan, and reports once on\n"
+    "standard error what strayed. The arguments are cargo's; strayspan's own options come before.",
+    flags,
+    NULL,
+    SS_EXIT_FAILED,
+};
+
+static int read_flags(int argc, char **argv, struct ss_gate *gate)
+{
+    int index = 0, flag;
+    char *value;
+    usage.notes = ss_shim_options_help();
+    gate->style.by_group = true;
+    while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0)
+        ss_gate_flag(&usage, flags[flag].name, value, gate);
+    if (index == argc)
+        ss_usage_error(&usage, "no command of cargo's given");
+    return index;
+}
+
+/* ---- the runner ---- */
+
+/* What cargo is to run programs by. It splits the value at blanks, and nothing quotes one. NULL, and said. */
+static const char *runner_value(const struct ss_gate *gate, const char *directory,
+                                const char *users)
+{
+    static const char *const colours[] = {"auto", "always", "never"};
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *const words[] = {length > 0 ? (self[length] = 0, self) : "", directory,
+                                 gate->options};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (!strpbrk(words[i], " \t\n"))
+            continue;
+        fprintf(stderr,
+                "strayspan: `%s`: cargo splits a runner at blanks, so that none may be in it%s\n",
+                ss_text_clean(words[i]), i == 1 ? ": give another --log-dir" : "");
+        return NULL;
+    }
+    /* Each program keeps its own status, so that cargo goes on to the next; what was found decides at the
+     * end, once. */
+    return ss_text(
+        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s --%s%s", self, directory,
+        colours[gate->style.colour], gate->style.with_values ? " --with-values" : "",
+        gate->style.all_frames ? " --all-frames" : "", *gate->options ? " --options=" : "",
+        gate->options, gate->style.format->marked ? "" : " --output=/dev/null", users ? " " : "",
+        users ? users : "");
+}
+
+/* ---- the logs ---- */
+
+/* The directory for the logs of this run, below place or the target directory. It is made by the first
+ * program that is run: cargo makes the target directory itself. NULL, and said: there can be none. */
+static const char *directory_below(const char *place, const char *target)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime(&now));
+    const char *below = place ? ss_log_place_make(place) : ss_text("%s/strayspan", target);
+    return below ? ss_text("%s/%s-%d", below, stamp, (int)getpid()) : NULL;
+}
+
+/* ---- at the end ---- */
+
+/* Why nothing was checked; NULL where a span was seen, or something was found. */
+static const char *why_nothing(const struct ss_report *report, const char *directory,
+                               const char **advice)
+{
+    char *verdict = NULL;
+    size_t ran = ss_log_place_noted(directory, &verdict), hooked = 0;
+    for (const struct ss_process *process = report->processes; process; process = process->next)
+        hooked += process->hooked;
+    if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
+        return NULL;
+    if (!ran) {
+        *advice = "strayspan sees what cargo runs: `cargo strayspan test`, `run`, `bench` or "
+                  "`nextest run`";
+        return "cargo ran no program of the workspace";
+    }
+    if (verdict && !report->processes) {
+        *advice = "build for a target with a dynamic libc";
+        return verdict;
+    }
+    if (!hooked) {
+        *advice = "none of what ran is linked with tracing, or only without a subscriber";
+        return ss_text("nothing could be hooked in the %s that cargo ran",
+                       ss_count_text(ran, "process"));
+    }
+    *advice = "install a subscriber in the tests (tracing_subscriber::fmt().with_test_writer()"
+              ".try_init(), or the crate test-log), and let spans through: RUST_LOG=trace";
+    return ss_text("none of the %s that cargo ran made a span", ss_count_text(ran, "process"));
+}
+
+static int conclude(const struct ss_gate *gate, const char *directory, const struct ss_child *child,
+                    FILE *out)
+{
+    struct ss_report report;
+    ss_report_init(&report);
+    ss_log_read(&report, directory, NULL);
+    if (report.files == 0)
+        report.problems = NULL; /* nothing was run, or nothing in it hooked */
+    report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
+    if (ss_report_found(&report) || report.problems)
+        report.logs = directory;
+    int status = ss_gate_conclude(gate, &report, child, out);
+    ss_log_place_remember(directory);
+    if (!ss_report_found(&report) && !report.problems && !gate->log_directory)
+        ss_log_place_remove(directory);
+    return status;
+}
+
+int ss_cargo(int argc, char **argv)
+{
+    struct ss_gate gate = SS_GATE_INITIAL;
+    struct ss_child child = {.pid = 0};
+    struct ss_cargo cargo;
+    argv += read_flags(argc, argv, &gate);
+    if (!ss_find_shim() || !ss_cargo_setup(&cargo, argv))
+        return SS_EXIT_FAILED;
+    FILE *out = ss_gate_open(&gate);
+    const char *directory = !out ? NULL
+                            : gate.log_directory || cargo.target_directory
+                                ? directory_below(gate.log_directory, cargo.target_directory)
+                                : ss_log_place_new();
+    const char *runner = directory ? runner_value(&gate, directory, cargo.runner) : NULL;
+    if (!runner)
+        return SS_EXIT_FAILED;
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    char **line = ss_keep((count + 2) * sizeof *line);
+    line[0] = ss_text("%s", cargo.path);
+    memcpy(line + 1, argv, count * sizeof *line);
+    const struct ss_variable environment[] = {{cargo.variable, runner}, {NULL, NULL}};
+    if (!ss_child_run(cargo.path, line, environment, &child) || child.exec_error) {
+        if (child.exec_error)
+            fprintf(stderr, "strayspan: %s: cannot be executed: %s\n", ss_text_clean(cargo.path),
+                    strerror(child.exec_error));
+        return child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND
+               : child.exec_error         ? SS_EXIT_NOT_EXECUTABLE
+                                          : SS_EXIT_FAILED;
+    }
+    return conclude(&gate, directory, &child, out);
+}

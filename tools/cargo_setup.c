@@ -1,0 +1,211 @@
+/* Finds cargo, the target that it builds for, its target directory, and a runner that the user has. Called
+ * by cargo.c, before cargo is run. */
+#include "cargo_setup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <jansson.h>
+
+#include "probe.h"
+#include "text.h"
+
+enum { ANSWER_MAX = 64 * 1024 * 1024, CONFIG_MAX = 1024 * 1024 };
+
+/* ---- asking cargo ---- */
+
+/* What a command prints; NULL where it failed. Its errors are dropped: cargo will say them again. */
+static char *answer_of(const char *path, const char *const *line)
+{
+    int ends[2];
+    char *text = NULL;
+    size_t length = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return NULL;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (nowhere >= 0 && dup2(nowhere, 0) == 0 && dup2(nowhere, 2) == 2 && dup2(ends[1], 1) == 1)
+            execv(path, (char *const *)line);
+        _exit(1);
+    }
+    close(ends[1]);
+    FILE *in = fdopen(ends[0], "r"), *out = open_memstream(&text, &length);
+    int c;
+    while (in && out && length < ANSWER_MAX && (c = getc(in)) != EOF)
+        putc(c, out);
+    int status = 1;
+    if (in)
+        fclose(in);
+    bool whole = out && fclose(out) == 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return whole && pid > 0 && status == 0 ? text : NULL;
+}
+
+/* ---- arguments ---- */
+
+/* The value of an option among cargo's arguments, which end at `--`; NULL where it is not there. */
+static const char *option_of(char **argv, const char *name)
+{
+    size_t length = strlen(name);
+    for (; *argv && strcmp(*argv, "--") != 0; argv++) {
+        if (strncmp(*argv, name, length) != 0)
+            continue;
+        if ((*argv)[length] == '=')
+            return *argv + length + 1;
+        if (!(*argv)[length] && argv[1])
+            return argv[1];
+    }
+    return NULL;
+}
+
+static const char *absolute(const char *path)
+{
+    char here[PATH_MAX];
+    return *path == '/' || !getcwd(here, sizeof here) ? path : ss_text("%s/%s", here, path);
+}
+
+/* ---- the target ---- */
+
+static const char *triple_of(const char *cargo, char **argv)
+{
+    static const char key[] = "\nhost: ";
+    const char *given = option_of(argv, "--target"), *variable = getenv("CARGO_BUILD_TARGET");
+    if (given || (variable && *variable))
+        return given ? given : variable;
+    const char *const line[] = {"cargo", "-vV", NULL};
+    const char *answer = answer_of(cargo, line), *host = answer ? strstr(answer, key) : NULL;
+    host = host ? host + strlen(key) : NULL;
+    return host ? ss_text_copy(host, strcspn(host, "\n")) : NULL;
+}
+
+static const char *variable_of(const char *triple)
+{
+    char *name = ss_text("CARGO_TARGET_%s_RUNNER", triple);
+    for (char *at = name; *at; at++)
+        *at = isalnum((unsigned char)*at) ? (char)toupper((unsigned char)*at) : '_';
+    return name;
+}
+
+static const char *target_directory(const char *cargo, char **argv)
+{
+    const char *given = option_of(argv, "--target-dir");
+    if (given)
+        return absolute(given);
+    const char *manifest = option_of(argv, "--manifest-path");
+    const char *config = option_of(argv, "--config");
+    const char *line[] = {"cargo", "metadata", "--no-deps", "--format-version=1", NULL, NULL, NULL};
+    size_t count = 4;
+    if (manifest)
+        line[count++] = ss_text("--manifest-path=%s", manifest);
+    if (config)
+        line[count++] = ss_text("--config=%s", config);
+    const char *answer = answer_of(cargo, line);
+    json_t *metadata = answer ? json_loads(answer, 0, NULL) : NULL;
+    const char *directory = json_string_value(json_object_get(metadata, "target_directory"));
+    directory = directory ? ss_text_copy(directory, strlen(directory)) : NULL;
+    json_decref(metadata);
+    return directory;
+}
+
+/* ---- a runner that the user has ---- */
+
+/* Whether a line of cargo's configuration, in a section, sets a runner for the triple, or for a cfg(..),
+ * which only cargo can tell whether it is meant. */
+static bool sets_runner(const char *section, const char *line, const char *triple)
+{
+    size_t key = strcspn(line, "=");
+    const char *whole = ss_text("%s.%.*s", section, (int)key, line);
+    const char *path = *section ? whole : whole + 1;
+    const char *at = strstr(path, "runner");
+    bool is_key = at && strspn(at + strlen("runner"), " \t\"'") == strlen(at + strlen("runner"));
+    if (!is_key && !strstr(line + key, "runner"))
+        return false;
+    return ss_text_starts(path, "target") && (strstr(path, triple) || strstr(path, "cfg("));
+}
+
+/* The number of the line that sets one in a configuration file; 0 where none does. */
+static unsigned runner_line(const char *file, const char *triple)
+{
+    FILE *in = fopen(file, "re");
+    char *line = NULL, *section = ss_text("%s", "");
+    size_t room = 0, total = 0;
+    unsigned number = 0, found = 0;
+    ssize_t length;
+    while (in && !found && (length = getline(&line, &room, in)) > 0 && total < CONFIG_MAX) {
+        const char *at = line + strspn(line, " \t");
+        number++;
+        total += (size_t)length;
+        if (*at == '[' && strchr(at, ']'))
+            section = ss_text_copy(at + 1, (size_t)(strrchr(at, ']') - at - 1));
+        else if (*at != '#' && sets_runner(section, at, triple))
+            found = number;
+    }
+    free(line);
+    if (in)
+        fclose(in);
+    return found;
+}
+
+static bool refuse(const char *where, const char *variable)
+{
+    fprintf(stderr,
+            "strayspan: %s: sets a runner, and strayspan has to be cargo's runner here\n"
+            "       put it in the environment, and it is run by strayspan's: %s='RUNNER ARGS'\n",
+            ss_text_clean(where), variable);
+    return false;
+}
+
+/* False, and said: a configuration file sets a runner, which ours would silently replace. */
+static bool check_configuration(const char *triple, const char *variable, char **argv)
+{
+    static const char *const names[] = {"config", "config.toml"};
+    const char *given = option_of(argv, "--config"), *home = getenv("CARGO_HOME");
+    char here[PATH_MAX];
+    if (given && strstr(given, "runner"))
+        return refuse(ss_text("--config %s", given), variable);
+    if (!getcwd(here, sizeof here))
+        return true;
+    const char *last = home ? home : ss_text("%s/.cargo", getenv("HOME") ? getenv("HOME") : "");
+    for (bool more = true; more;) {
+        char *slash = strrchr(here, '/');
+        const char *folder = slash ? ss_text("%s/.cargo", here) : last;
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            const char *file = ss_text("%s/%s", folder, names[i]);
+            unsigned line = runner_line(file, triple);
+            if (line)
+                return refuse(ss_text("%s:%u", file, line), variable);
+        }
+        more = slash != NULL;
+        if (slash)
+            *slash = 0;
+    }
+    return true;
+}
+
+bool ss_cargo_setup(struct ss_cargo *cargo, char **argv)
+{
+    const char *self = getenv("CARGO"); /* set by the cargo that called us */
+    cargo->path = self && *self ? self : ss_find_program("cargo");
+    const char *triple = cargo->path ? triple_of(cargo->path, argv) : NULL;
+    if (!triple) {
+        fprintf(stderr,
+                cargo->path ? "strayspan: %s does not say what it builds for (cargo -vV)\n"
+                            : "strayspan: cargo: not found\n",
+                cargo->path);
+        return false;
+    }
+    cargo->variable = variable_of(triple);
+    cargo->runner = getenv(cargo->variable);
+    if (!cargo->runner && !check_configuration(triple, cargo->variable, argv))
+        return false;
+    cargo->target_directory = target_directory(cargo->path, argv);
+    return true;
+}

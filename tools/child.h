@@ -1,0 +1,31 @@
+/* A program that the command starts and waits for. */
+#ifndef SS_CHILD_H
+#define SS_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct ss_child {
+    pid_t pid;
+    int exec_error; /* errno of exec, 0 where it went well */
+    int status;     /* as a shell has it */
+    int signal;     /* that ended it, 0 */
+};
+
+/* One variable of the program's environment. */
+struct ss_variable {
+    const char *name, *value;
+};
+
+/* Runs the file at path with argv to its end, with environment (up to a row with a NULL name) over our
+ * own. Until then signals that are sent to us are handed on, and those of a terminal are left to it;
+ * afterwards they stay blocked. False, and said: no process could be made for it. Once in a process's
+ * life, from its one thread. */
+bool ss_child_run(const char *path, char **argv, const struct ss_variable *environment,
+                  struct ss_child *child);
+
+/* Becomes the program, with our own environment. Returns, with our exit status, only where that failed,
+ * which it said. */
+int ss_child_become(const char *path, char **argv);
+
+#endif

@@ -1,0 +1,134 @@
+/* The tests of Rust's own harness (libtest): each has its name in the arguments, where it runs in a process
+ * of its own, in the frames of its thread, and in that thread's name, which the kernel cuts to 15 bytes.
+ * Called by run.c, which starts test programs, and by the renderers. */
+#include "tests.h"
+
+#include <string.h>
+
+#include "text.h"
+
+enum { THREAD_NAME_LENGTH = 15, NAME_COLUMNS = 80 };
+
+bool ss_test_lists(const char *path, char **argv)
+{
+    /* Cargo builds tests and benchmarks into `deps`; what it runs from elsewhere may have a `--list` of
+     * its own. */
+    const char *slash = strrchr(path, '/');
+    if (!slash || !ss_text_ends(ss_text_copy(path, (size_t)(slash - path)), "/deps"))
+        return false;
+    for (char **at = argv + 1; *at; at++)
+        if (strcmp(*at, "--list") == 0)
+            return true;
+    return false;
+}
+
+const char *ss_test_asked(char **argv)
+{
+    static const char *const with_value[] = {
+        "--format", "--color", "--skip", "--logfile", "-Z", "--test-threads", "--shuffle-seed"};
+    const char *name = NULL;
+    bool exact = false;
+    size_t names = 0;
+    for (char **at = argv + 1; *at; at++) {
+        bool takes = false;
+        for (size_t i = 0; i < sizeof with_value / sizeof with_value[0]; i++)
+            takes |= strcmp(*at, with_value[i]) == 0;
+        exact |= strcmp(*at, "--exact") == 0;
+        if (takes && at[1])
+            at++;
+        else if (**at != '-')
+            name = *at, names++;
+    }
+    return exact && names == 1 ? name : NULL;
+}
+
+/* ---- the test of a violation ---- */
+
+/* What cargo calls a test program: its crate, by the file `deps/CRATE-<16 hex digits>`; NULL for another. */
+static const char *crate_of(const char *program)
+{
+    const char *slash = program ? strrchr(program, '/') : NULL;
+    const char *dash = slash ? strrchr(slash, '-') : NULL;
+    if (!dash || strlen(dash + 1) != 16 || strspn(dash + 1, "0123456789abcdef") != 16 ||
+        !ss_text_ends(ss_text_copy(program, (size_t)(slash - program)), "/deps"))
+        return NULL;
+    return ss_text_copy(slash + 1, (size_t)(dash - slash - 1));
+}
+
+/* `app::total` for `app::total::{closure#0}`. */
+static const char *without_closure(const char *function)
+{
+    const char *closure = strstr(function, "::{");
+    return closure ? ss_text_copy(function, (size_t)(closure - function)) : function;
+}
+
+/* `app::orders::total` for the frames of a test's thread: of its own code the outermost that libtest called. */
+static const char *test_in(const struct ss_frames *frames)
+{
+    const char *test = NULL;
+    for (size_t i = 0; i < frames->count; i++) {
+        const struct ss_frame *frame = &frames->frames[i];
+        if (frame->kind == SS_FRAME_OWN && frame->function)
+            test = frame->function;
+        else if (test && frame->function && ss_text_starts(frame->function, "test::"))
+            return without_closure(test);
+    }
+    return NULL;
+}
+
+static const char *test_of(const struct ss_violation *violation)
+{
+    for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
+        const struct ss_site *site = &violation->sites[kind];
+        const char *test = site->present ? test_in(&site->frames) : NULL;
+        if (!test && site->present)
+            test = test_in(&site->thread_frames);
+        if (test)
+            return test;
+    }
+    /* Without functions there is the name of a thread that libtest made, which it does from the first. */
+    const char *crate = crate_of(violation->program);
+    for (int kind = 0; crate && kind < SS_SITE_COUNT; kind++) {
+        const struct ss_thread *thread = &violation->sites[kind].thread;
+        if (violation->sites[kind].present && thread->name && thread->created_by == 1 &&
+            !ss_thread_role(violation, thread))
+            return ss_text("%s::%s%s", crate, thread->name,
+                           strlen(thread->name) == THREAD_NAME_LENGTH ? "\u2026" : "");
+    }
+    return NULL;
+}
+
+void ss_test_name(struct ss_violation *violation)
+{
+    for (struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
+        const struct ss_process *process = seen->process;
+        if (seen->test)
+            continue;
+        const char *crate = crate_of(process->program);
+        if (process->label && *process->label)
+            seen->test = crate ? ss_text("%s::%s", crate, process->label) : process->label;
+        else if (process->pid == violation->pid)
+            seen->test = test_of(violation);
+    }
+}
+
+const char *ss_test_names(const struct ss_violation *violation, size_t max)
+{
+    const char *names[SS_TESTS_MAX], *text = NULL;
+    size_t count = 0, more = 0;
+    for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
+        size_t i = 0;
+        while (seen->test && i < count && strcmp(names[i], seen->test) != 0)
+            i++;
+        if (!seen->test || i < count)
+            continue;
+        if (count == max || count == SS_TESTS_MAX)
+            more++;
+        else
+            names[count++] = seen->test;
+    }
+    for (size_t i = 0; i < count; i++)
+        text = text ? ss_text("%s, %s", text, ss_text_clean_to(names[i], NAME_COLUMNS))
+                    : ss_text_clean_to(names[i], NAME_COLUMNS);
+    return more ? ss_text("%s and %zu more", text, more) : text;
+}
