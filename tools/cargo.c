@@ -102,7 +102,7 @@ static const char *why_nothing(const struct ss_report *report, const char *direc
         return NULL;
     if (!ran) {
         *advice = "strayspan sees what cargo runs: `cargo strayspan test`, `run`, `bench` or "
-                  "`nextest run`";
+                  "`nextest run`; give the target of a configuration (build.target) as --target";
         return "cargo ran no program of the workspace";
     }
     if (verdict && !report->processes) {

@@ -20,14 +20,18 @@ enum { ANSWER_MAX = 64 * 1024 * 1024, CONFIG_MAX = 1024 * 1024 };
 
 /* ---- asking cargo ---- */
 
-/* What a command prints; NULL where it failed. Its errors are dropped: cargo will say them again. */
-static char *answer_of(const char *path, const char *const *line)
+/* A command that runs, and what it prints. */
+struct question {
+    pid_t pid; /* 0: it was not asked */
+    FILE *answer;
+};
+
+/* Its errors are dropped: cargo will say them again. */
+static struct question ask(const char *path, const char *const *line)
 {
     int ends[2];
-    char *text = NULL;
-    size_t length = 0;
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return NULL;
+        return (struct question){0, NULL};
     pid_t pid = fork();
     if (pid == 0) {
         int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -36,17 +40,26 @@ static char *answer_of(const char *path, const char *const *line)
         _exit(1);
     }
     close(ends[1]);
-    FILE *in = fdopen(ends[0], "r"), *out = open_memstream(&text, &length);
-    int c;
-    while (in && out && length < ANSWER_MAX && (c = getc(in)) != EOF)
-        putc(c, out);
+    return (struct question){pid > 0 ? pid : 0, fdopen(ends[0], "r")};
+}
+
+/* All that it printed; NULL where it failed. */
+static char *answer_to(const struct question *question)
+{
+    char *text = NULL;
+    size_t length = 0, total = 0, got;
+    FILE *out = open_memstream(&text, &length);
+    char part[4096];
+    while (question->answer && out && total < ANSWER_MAX &&
+           (got = fread(part, 1, sizeof part, question->answer)) > 0)
+        total += fwrite(part, 1, got, out);
     int status = 1;
-    if (in)
-        fclose(in);
+    if (question->answer)
+        fclose(question->answer);
     bool whole = out && fclose(out) == 0;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    while (question->pid && waitpid(question->pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return whole && pid > 0 && status == 0 ? text : NULL;
+    return whole && question->pid && status == 0 ? text : NULL;
 }
 
 /* ---- arguments ---- */
@@ -74,14 +87,22 @@ static const char *absolute(const char *path)
 
 /* ---- the target ---- */
 
-static const char *triple_of(const char *cargo, char **argv)
+/* NULL where cargo has to tell: its host, then. */
+static const char *triple_given(char **argv)
+{
+    const char *given = option_of(argv, "--target"), *variable = getenv("CARGO_BUILD_TARGET");
+    return given ? given : variable && *variable ? variable : NULL;
+}
+
+static struct question ask_for_host(const char *cargo)
+{
+    return ask(cargo, (const char *const[]){"cargo", "-vV", NULL});
+}
+
+static const char *host_in(const char *answer)
 {
     static const char key[] = "\nhost: ";
-    const char *given = option_of(argv, "--target"), *variable = getenv("CARGO_BUILD_TARGET");
-    if (given || (variable && *variable))
-        return given ? given : variable;
-    const char *const line[] = {"cargo", "-vV", NULL};
-    const char *answer = answer_of(cargo, line), *host = answer ? strstr(answer, key) : NULL;
+    const char *host = answer ? strstr(answer, key) : NULL;
     host = host ? host + strlen(key) : NULL;
     return host ? ss_text_copy(host, strcspn(host, "\n")) : NULL;
 }
@@ -94,11 +115,17 @@ static const char *variable_of(const char *triple)
     return name;
 }
 
-static const char *target_directory(const char *cargo, char **argv)
+/* ---- the target directory ---- */
+
+static const char *directory_given(char **argv)
 {
-    const char *given = option_of(argv, "--target-dir");
-    if (given)
-        return absolute(given);
+    const char *given = option_of(argv, "--target-dir"), *variable = getenv("CARGO_TARGET_DIR");
+    given = given ? given : variable && *variable ? variable : NULL;
+    return given ? absolute(given) : NULL;
+}
+
+static struct question ask_for_directory(const char *cargo, char **argv)
+{
     const char *manifest = option_of(argv, "--manifest-path");
     const char *config = option_of(argv, "--config");
     const char *line[] = {"cargo", "metadata", "--no-deps", "--format-version=1", NULL, NULL, NULL};
@@ -107,7 +134,11 @@ static const char *target_directory(const char *cargo, char **argv)
         line[count++] = ss_text("--manifest-path=%s", manifest);
     if (config)
         line[count++] = ss_text("--config=%s", config);
-    const char *answer = answer_of(cargo, line);
+    return ask(cargo, line);
+}
+
+static const char *directory_in(const char *answer)
+{
     json_t *metadata = answer ? json_loads(answer, 0, NULL) : NULL;
     const char *directory = json_string_value(json_object_get(metadata, "target_directory"));
     directory = directory ? ss_text_copy(directory, strlen(directory)) : NULL;
@@ -194,18 +225,25 @@ bool ss_cargo_setup(struct ss_cargo *cargo, char **argv)
 {
     const char *self = getenv("CARGO"); /* set by the cargo that called us */
     cargo->path = self && *self ? self : ss_find_program("cargo");
-    const char *triple = cargo->path ? triple_of(cargo->path, argv) : NULL;
+    if (!cargo->path) {
+        fputs("strayspan: cargo: not found\n", stderr);
+        return false;
+    }
+    /* Cargo takes its time to start: both questions are asked at once. */
+    const char *triple = triple_given(argv);
+    cargo->target_directory = directory_given(argv);
+    struct question host = triple ? (struct question){0, NULL} : ask_for_host(cargo->path);
+    struct question directory =
+        cargo->target_directory ? (struct question){0, NULL} : ask_for_directory(cargo->path, argv);
+    triple = triple ? triple : host_in(answer_to(&host));
+    if (!cargo->target_directory)
+        cargo->target_directory = directory_in(answer_to(&directory));
     if (!triple) {
-        fprintf(stderr,
-                cargo->path ? "strayspan: %s does not say what it builds for (cargo -vV)\n"
-                            : "strayspan: cargo: not found\n",
-                cargo->path);
+        fprintf(stderr, "strayspan: %s does not say what it builds for (cargo -vV)\n",
+                ss_text_clean(cargo->path));
         return false;
     }
     cargo->variable = variable_of(triple);
     cargo->runner = getenv(cargo->variable);
-    if (!cargo->runner && !check_configuration(triple, cargo->variable, argv))
-        return false;
-    cargo->target_directory = target_directory(cargo->path, argv);
-    return true;
+    return cargo->runner || check_configuration(triple, cargo->variable, argv);
 }
