@@ -64,11 +64,14 @@ $(BUILD)/shim $(BUILD)/tools $(BUILD)/tools/shared:
 include tests/tests.mk
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/strayspan $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/strayspan $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/lib/bats/strayspan $(DESTDIR)$(PREFIX)/share/strayspan
 	install -m 755 $(BUILD)/strayspan $(DESTDIR)$(PREFIX)/bin/strayspan
 	ln -sfn strayspan $(DESTDIR)$(PREFIX)/bin/cargo-strayspan
 	install -m 755 $(BUILD)/libstrayspan.so $(DESTDIR)$(PREFIX)/lib/strayspan/libstrayspan.so
 	install -m 644 shim/strayspan.h $(DESTDIR)$(PREFIX)/include/strayspan.h
+	install -m 644 tests/lib/strayspan/load.bash $(DESTDIR)$(PREFIX)/lib/bats/strayspan/load.bash
+	install -m 755 tests/lib/examples/spans.bats tests/lib/examples/spans.sh $(DESTDIR)$(PREFIX)/share/strayspan
 
 c_files = $(wildcard shim/*.[ch] tools/*.[ch] tests/*.c tests/unit/*.[ch] tests/fuzz/*.c tests/programs/c/*.[ch] \
 	tests/programs/c/library/*.c)

@@ -24,7 +24,7 @@ per_pair() {
     echo "# enter and exit: $((watched - bare)) instructions, bound 200" >&3
     [ $((watched - bare)) -le 200 ]
     # It was watched: the pairs are in the summary.
-    strayspan_use_folder .
+    strayspan_use .
     run strayspan_query 'select(.type == "summary" and .spans.entered == 51001) | .spans.exited'
     assert_output 51001
 }

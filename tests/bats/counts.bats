@@ -41,7 +41,7 @@ assert_counts_as_gdb() {
         /already hit/ { if (number <= enters) entered += $4; else exited += $4 }
         END { print entered + 0, exited + 0 }' <<<"$output")
     assert_not_equal "${counted%% *}" 0
-    strayspan_use_folder "$strayspan_dir"
+    strayspan_use "$strayspan_dir"
     assert_no_violations
     assert_hooked
     assert_coverage

@@ -3,13 +3,17 @@ setup() {
     load setup
 }
 
-@test "make install puts three files where PREFIX and DESTDIR say" {
+@test "make install puts its files where PREFIX and DESTDIR say" {
     run make -C "$root" install PREFIX=/opt/x DESTDIR="$BATS_TEST_TMPDIR/root"
     assert_success
-    run find "$BATS_TEST_TMPDIR/root" -type f -printf '%P %m\n'
-    assert_equal "$(sort <<<"$output")" "opt/x/bin/strayspan 755
+    run find "$BATS_TEST_TMPDIR/root" -type f -printf '%P %m\n' -o -type l -printf '%P -> %l\n'
+    assert_equal "$(LC_ALL=C sort <<<"$output")" "opt/x/bin/cargo-strayspan -> strayspan
+opt/x/bin/strayspan 755
 opt/x/include/strayspan.h 644
-opt/x/lib/strayspan/libstrayspan.so 755"
+opt/x/lib/bats/strayspan/load.bash 644
+opt/x/lib/strayspan/libstrayspan.so 755
+opt/x/share/strayspan/spans.bats 755
+opt/x/share/strayspan/spans.sh 755"
 }
 
 @test "the installed command finds its shared object, from any folder" {

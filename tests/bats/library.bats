@@ -51,6 +51,70 @@ assert_fails() {
     PATH=$installed/bin:$PATH assert_fails strayspan_run "$c/foreign_thread_exit"
 }
 
+@test "the thread of a rule without an exit or a close is found too" {
+    strayspan_run "$c/used_after_close"
+    assert_violation use-after-close
+    thread=$(jq -r .used.thread.name <<<"$violation")
+    assert_violation use-after-close --thread "$thread"
+    assert_fails assert_violation use-after-close --thread "no $thread"
+}
+
+@test "a rule that does not exist, an option without a value: a failure, not an answer" {
+    strayspan_run "$c/legal_handed"
+    refute_violation lost-close
+    assert_fails refute_violation lost-closed
+    assert_output --partial "no such rule: lost-closed"
+    assert_fails refute_violation lost-close --span
+    assert_output --partial "--span takes a value"
+    strayspan_use "$BATS_TEST_TMPDIR/missing"
+    assert_fails refute_violation lost-close
+    assert_output --partial "nothing was watched"
+}
+
+# What `make install` installs, with the library's own folder alone in BATS_LIB_PATH.
+install_all() {
+    make -s -C "$root" install PREFIX=/usr DESTDIR="$BATS_TEST_TMPDIR/root"
+    installed=$BATS_TEST_TMPDIR/root/usr
+    unset STRAYSPAN STRAYSPAN_SHIM
+    export PATH=$installed/bin:$PATH BATS_LIB_PATH=$installed/lib/bats
+    cd "$BATS_TEST_TMPDIR"
+}
+
+@test "the installed suite passes for a program that is right, and fails with the report for others" {
+    install_all
+    PROGRAM=$c/legal_handed run -0 bats --tap --filter 'no span' "$installed/share/strayspan/spans.bats"
+    assert_line "1..2"
+    PROGRAM=$c/foreign_thread_exit run -1 bats --tap "$installed/share/strayspan/spans.bats"
+    assert_output --partial 'error[foreign-thread-exit]'
+    PROGRAM=$c/plain_hello_static run -1 bats --tap "$installed/share/strayspan/spans.bats"
+    refute_line --regexp '^ok'
+}
+
+passes_the_suite() {
+    PROGRAM=$1 run -0 bats --tap "$installed/share/strayspan/spans.bats"
+    assert_line "1..3"
+}
+
+@test "the installed suite passes for a Rust program that is right" {
+    install_all
+    for_each_build passes_the_suite legal legal_arc_both
+}
+
+@test "the installed script tells by status what was found, in a plain sh" {
+    install_all
+    PROGRAM=$c/legal_handed run -0 "$installed/share/strayspan/spans.sh"
+    assert_line "spans: none strayed"
+    PROGRAM=$c/lost_close run -1 "$installed/share/strayspan/spans.sh"
+    assert_line "spans: some strayed"
+    assert_output --partial 'warning[lost-close]'
+    PROGRAM=$c/plain_hello_static run -1 "$installed/share/strayspan/spans.sh"
+    assert_line "spans: nothing was checked"
+    PROGRAM=/missing run -1 "$installed/share/strayspan/spans.sh"
+    assert_line "spans: /missing cannot be run"
+    PROGRAM=false run -1 "$installed/share/strayspan/spans.sh"
+    assert_line "spans: false failed with status 1"
+}
+
 @test "a failed assertion prints the report" {
     strayspan_run "$c/foreign_thread_exit"
     run assert_no_violations

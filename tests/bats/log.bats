@@ -22,7 +22,7 @@ assert_violation_on_stderr() {
 @test "without log_path a log is made in the current folder, with the first violation, for its owner alone" {
     by_hand "" "$c/exit_without_enter"
     assert_success
-    strayspan_use_folder .
+    strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 1
     assert_regex "$strayspan_log" '^\./strayspan\.exit_without_enter\.[0-9]+\.[^/]+\.jsonl$'
     assert_equal "$(stat -c %a "$strayspan_log")" 600
@@ -51,7 +51,7 @@ assert_violation_on_stderr() {
 
 @test "%p, %e, %h, %t and %n in the name" {
     by_hand 'log_path=a_%p_%e_%h_%t_%n.jsonl' "$c/annotated_plain"
-    strayspan_use_folder .
+    strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 1
     pid=$(jq -r 'select(.type == "process") | .pid' "$strayspan_log")
     assert_regex "$strayspan_log" "^\./a_${pid}_annotated_plain_$(uname -n)_[^_%]+_[0-9]+\.jsonl$"
@@ -114,7 +114,7 @@ assert_violation_on_stderr() {
     rmdir ../gone
     TMPDIR=$tmp by_hand "" "$c/exit_without_enter"
     assert_success
-    strayspan_use_folder "$tmp"
+    strayspan_use "$tmp"
     assert_violation exit-without-enter --only
     TMPDIR=/no/such/folder by_hand "" "$c/exit_without_enter"
     assert_success
@@ -242,7 +242,7 @@ assert_no_lost_lines() {
 @test "each process image that is executed has a log of its own, though the pid stays" {
     by_hand "" "$c/chain" 5
     assert_success
-    strayspan_use_folder .
+    strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 5
     assert_equal "$(strayspan_query 'select(.type == "violation")' | wc -l)" 5
 }
@@ -250,7 +250,7 @@ assert_no_lost_lines() {
 @test "a forked child has a log of its own" {
     by_hand "" "$c/fork_both"
     assert_success
-    strayspan_use_folder .
+    strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 2
     assert_violation exit-without-enter --span in_child
     child=$(jq .pid <<<"$violation")
@@ -264,7 +264,7 @@ assert_no_lost_lines() {
     by_hand log_path=log.%p.jsonl "$c/vfork_exec" 20
     assert_success
     assert_output done
-    strayspan_use_folder .
+    strayspan_use .
     assert_violation exit-without-enter --span before
     assert_violation exit-without-enter --span after
     assert_equal "$(strayspan_query 'select(.type == "violation")' | wc -l)" 2

@@ -246,7 +246,7 @@ END
     run --separate-stderr env LD_PRELOAD="$STRAYSPAN_SHIM" /usr/bin/python3 -m unittest test_it
     assert_success
     assert_regex "$stderr" 'strayspan: error\[foreign-thread-exit\].*python_module.so\+0x'
-    strayspan_use_folder .
+    strayspan_use .
     assert_violation foreign-thread-exit --span stray_job --only
 }
 

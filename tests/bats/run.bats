@@ -195,7 +195,7 @@ run_command() {
 @test "closed descriptors: the violation still counts" {
     run bash -c "'$STRAYSPAN' run --log-dir logs '$c/exit_without_enter' <&- >&- 2>&-"
     assert_equal "$status" 66
-    strayspan_use_folder logs
+    strayspan_use logs
     assert_violation exit-without-enter --only
 }
 

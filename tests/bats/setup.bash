@@ -10,13 +10,12 @@ export STRAYSPAN_SHIM=$build/libstrayspan.so STRAYSPAN=$build/strayspan
 c=$build/tests/c
 unset STRAYSPAN_OPTIONS LD_PRELOAD RUST_LOG RUST_BACKTRACE NO_COLOR
 
-export BATS_LIB_PATH=${BATS_LIB_PATH-}:/usr/lib/bats:/usr/lib
+export BATS_LIB_PATH=$root/tests/lib:${BATS_LIB_PATH-}:/usr/lib/bats:/usr/lib
 load_libraries() {
     local library
-    for library in bats-support bats-assert; do
+    for library in bats-support bats-assert strayspan; do
         bats_load_library "$library/load.bash"
     done
-    load "$root/tests/lib/strayspan.bash"
 }
 load_libraries
 
@@ -29,7 +28,7 @@ teardown_file() {
 run_under() {
     strayspan_dir=$(mktemp -d "$BATS_TEST_TMPDIR/strayspan.XXXXXX")
     run --separate-stderr timeout 300 "$STRAYSPAN" run --log-dir "$strayspan_dir" "$@"
-    strayspan_use_folder "$strayspan_dir"
+    strayspan_use "$strayspan_dir"
 }
 
 # The same without strayspan.

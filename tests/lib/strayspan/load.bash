@@ -1,21 +1,23 @@
-# A bats library that runs programs under strayspan and asserts what it found. After bats-support and
-# bats-assert, in a file's setup():
+# A bats library that runs programs under strayspan and asserts what it found. In a file's setup():
 #
-#   bats_load_library bats-support
-#   bats_load_library bats-assert
-#   load strayspan
+#   bats_load_library strayspan
+#
+# bats looks for libraries in BATS_LIB_PATH (/usr/lib/bats); `make install` puts this one into PREFIX/lib/bats.
+# It needs the command, its shared object and jq, and no other library of bats.
 #
 # strayspan_run [--options KEY=VALUE:...] PROGRAM [ARG...]
 #     Runs PROGRAM with the shared object preloaded. Sets what bats' `run --separate-stderr` sets (status,
 #     output, lines, stderr, stderr_lines), strayspan_logs (one per process that was watched) and
 #     strayspan_log (the first of them, by name).
-# strayspan_use LOG...
-#     Asserts on logs that are there already.
+# strayspan_use LOG|DIR...
+#     Asserts on logs that are there already: those of a service that a test started, say.
 # assert_violation RULE [--span NAME] [--file END] [--thread NAME|TID] [--only]
 #     At least one such violation; with --only exactly one, and none beside it. END is how the span's file
-#     ends, the thread the one on which the rule was broken. $violation is then its record (JSON).
+#     ends, the thread the one on which the rule was broken, its name as the kernel has it (15 bytes).
+#     $violation is then its record (JSON).
 # refute_violation RULE [the same]
 # assert_no_violations
+#     None, in processes that were watched. Beside it, assert_coverage tells whether there was anything to find.
 # assert_hooked
 #     A `tracing` subscriber was found and hooked.
 # assert_coverage
@@ -39,25 +41,27 @@ strayspan_run() {
     fi
     local shim=${STRAYSPAN_SHIM-}
     [ "$shim" ] || shim=$(dirname "$(command -v "${STRAYSPAN:-strayspan}")")/../lib/strayspan/libstrayspan.so
-    [ -r "$shim" ] || fail "no shared object to preload: $shim" || return
+    if [ ! -r "$shim" ]; then
+        echo "strayspan_run: no shared object to preload: $shim" >&2
+        return 1
+    fi
     strayspan_dir=$(mktemp -d "$BATS_TEST_TMPDIR/strayspan.XXXXXX")
     run --separate-stderr timeout "${STRAYSPAN_TIMEOUT:-120}" \
         env LD_PRELOAD="$shim${LD_PRELOAD:+:$LD_PRELOAD}" \
         STRAYSPAN_OPTIONS="log_path=\"$strayspan_dir/%e.%p.%t.jsonl\"$options" "$@"
-    strayspan_use_folder "$strayspan_dir"
+    strayspan_use "$strayspan_dir"
 }
 
 strayspan_use() {
-    strayspan_logs=("$@")
+    local place found
+    strayspan_logs=()
+    for place in "$@"; do
+        found=("$place")
+        [ ! -d "$place" ] || found=("$place"/*.jsonl)
+        [ ! -e "${found[0]}" ] || strayspan_logs+=("${found[@]}")
+    done
     # shellcheck disable=SC2034 # for the tests
-    strayspan_log=${1-}
-}
-
-# All logs of a folder.
-strayspan_use_folder() {
-    local found=("$1"/*.jsonl)
-    [ -e "${found[0]}" ] || found=()
-    strayspan_use "${found[@]}"
+    strayspan_log=${strayspan_logs[0]-}
 }
 
 # A log may end in a line that was cut, which is no JSON.
@@ -75,18 +79,26 @@ strayspan_report() {
 
 strayspan_fail() {
     {
-        printf '%s\n' "$@"
-        printf -- '-- status %s, stderr --\n%s\n-- report --\n' "${status-}" "${stderr-}"
+        printf -- '\n-- strayspan: %s --\n' "$*"
+        printf 'status %s, stderr:\n%s\nreport:\n' "${status-}" "${stderr-}"
         strayspan_report
-    } | batslib_decorate "strayspan" | fail
+        printf -- '--\n\n'
+    } >&2
+    return 1
 }
 
 # Sets strayspan_found to the matching records, one a line, and strayspan_only to whether --only was given.
 strayspan_match() {
-    local rule=$1 span='' file='' thread=''
+    local rule=${1:?a rule} span='' file='' thread=''
+    # A name that is wrong would never be found. Without the command, names are not known.
+    "${STRAYSPAN:-strayspan}" explain "$rule" >/dev/null 2>&1 || [ $? -ge 126 ] ||
+        strayspan_fail "no such rule: $rule" || return
     shift
     strayspan_only=
     while [ $# -gt 0 ]; do
+        case $1 in
+        --span | --file | --thread) [ $# -ge 2 ] || strayspan_fail "$1 takes a value" || return ;;
+        esac
         case $1 in
         --span) span=$2 && shift 2 ;;
         --file) file=$2 && shift 2 ;;
@@ -102,7 +114,7 @@ strayspan_match() {
             select(.rule == $rule)
             | select($span == "" or .span.name == $span)
             | select($file == "" or ((.span.file // "") | endswith($file)))
-            | (.closed // .exited).thread as $on
+            | (.used // .closed // .exited // .parked // .entered // {thread: {}}).thread as $on
             | select($thread == "" or $on.name == $thread or ($on.tid | tostring) == $thread)'
     )
 }
@@ -120,6 +132,7 @@ assert_violation() {
 }
 
 refute_violation() {
+    [ "${#strayspan_logs[@]}" -gt 0 ] || strayspan_fail "nothing was watched" || return
     strayspan_match "$@" || return
     [ -z "$strayspan_found" ] || strayspan_fail "a violation that should not be: $*"
 }
