@@ -75,7 +75,7 @@ install: all
 
 c_files = $(wildcard shim/*.[ch] tools/*.[ch] tests/*.c tests/unit/*.[ch] tests/fuzz/*.c tests/programs/c/*.[ch] \
 	tests/programs/c/library/*.c)
-shell_files = $(wildcard scripts/*) tests/fuzz/seeds .ci/run
+shell_files = $(wildcard scripts/*) tests/fuzz/seeds .ci/run tests/lib/examples/spans.sh tests/programs/cargo/cargo-nextest
 
 format:
 	clang-format -i $(c_files)

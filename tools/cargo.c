@@ -124,9 +124,10 @@ static int conclude(const struct ss_gate *gate, const char *directory, const str
 {
     struct ss_report report;
     ss_report_init(&report);
-    ss_log_read(&report, directory, NULL);
+    if (access(directory, F_OK) == 0)
+        ss_log_read(&report, directory, NULL);
     if (report.files == 0)
-        report.problems = NULL; /* nothing was run, or nothing in it hooked */
+        report.problems = NULL; /* what was run is all out of reach: an empty directory is no problem */
     report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;

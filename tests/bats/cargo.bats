@@ -1,0 +1,230 @@
+# cargo strayspan: what cargo runs is watched, and nothing else; one report at the end. The workspace is that of
+# scripts/workspace; it is built once.
+setup_file() {
+    load setup
+    command -v cargo >/dev/null || skip "cargo is missing"
+    export workspace=$build/workspace
+    export CARGO_TARGET_DIR=$workspace/target CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never
+    "$root/scripts/workspace" --make "$workspace"
+    cd "$workspace"
+    nice cargo test -q --workspace --no-run
+    nice cargo build -q --workspace
+    mkdir -p "$BATS_FILE_TMPDIR/bin"
+    ln -s "$STRAYSPAN" "$BATS_FILE_TMPDIR/bin/cargo-strayspan"
+    export PATH=$BATS_FILE_TMPDIR/bin:$PATH:$root/tests/programs/cargo
+    host=$(cargo -vV | sed -n 's/^host: //p')
+    export host runner_variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$host")_RUNNER
+}
+
+setup() {
+    load setup
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    logs=$BATS_TEST_TMPDIR/logs
+    cd "$workspace"
+}
+
+# `cargo strayspan ARG...`, with its logs in a folder of the test's.
+under_cargo() {
+    run --separate-stderr timeout 300 cargo strayspan --log-dir "$logs" "$@"
+    strayspan_use "$logs"/*
+}
+
+# What cargo and the tests print, without times and the order of tests.
+normal() {
+    sed -E 's/finished in [0-9.]+s//; s/^\.+( [0-9]+\/[0-9]+)?$//' | sort
+}
+
+@test "a workspace without a stray span: its output and status, and one line" {
+    run_bare cargo test -q --workspace
+    bare=$(normal <<<"$output")
+    under_cargo test -q --workspace
+    assert_equal "$status" 0
+    assert_equal "$(normal <<<"$output")" "$bare"
+    assert_equal "$(grep -c '^test result: ok' <<<"$output")" 8
+    assert_equal "${#stderr_lines[@]}" 1
+    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 8 processes \(8 made spans\)$'
+    assert_equal "${#strayspan_logs[@]}" 8
+    assert_no_violations
+}
+
+@test "one bad test among 300: all are run, the test's own report, one at the end, and 66" {
+    WORKSPACE_BAD=1 under_cargo test -q --workspace
+    assert_equal "$status" 66
+    assert_equal "$(grep -c '^test result: ok' <<<"$output")" 8
+    assert_equal "$(grep -c '^error\[held-across-await\]' <<<"$stderr")" 2
+    assert_equal "$(grep -c '^   = in 1 of 8 processes: orders::tests::checks_out_as_it_should$' <<<"$stderr")" 1
+    assert_equal "${stderr_lines[-1]}" "exit status 66: 1 error (the program's own was 0)"
+    assert_violation held-across-await --span checkout --only
+}
+
+@test "what several test programs do wrong in one place is one report" {
+    WORKSPACE_BAD=2 under_cargo --output report.txt test -q --workspace
+    mv report.txt "$BATS_TEST_TMPDIR"
+    assert_equal "$status" 66
+    assert_equal "$(grep -c '^error\[held-across-await\]' "$BATS_TEST_TMPDIR/report.txt")" 1
+    grep -E "^   = in 2 of 8 processes: orders(_whole)?::.*checks_out_as_it_should, orders(_whole)?::.*checks_out_as_it_should" \
+        "$BATS_TEST_TMPDIR/report.txt"
+    assert_equal "${stderr_lines[-1]}" "exit status 66: 1 error (the program's own was 0)"
+}
+
+@test "each test in a process of its own: by name, with what was not to be checked and what helps" {
+    WORKSPACE_BAD=1 under_cargo nextest run -q -p orders
+    assert_equal "$status" 66
+    assert_equal "$(grep -c '^PASS' <<<"$output")" 75
+    assert_regex "$stderr" "= in 1 of 75 processes: orders::tests::checks_out_as_it_should"
+    assert_regex "$stderr" "unseen:  25 of 75 processes have .tracing. and made no span"
+    assert_regex "$stderr" "test-log"
+    assert_regex "$stderr" "seen:    75 processes \(50 made spans\)"
+    # The tests were listed by the programs alone.
+    assert_equal "${#strayspan_logs[@]}" 75
+    under_cargo nextest run -q -p orders
+    assert_equal "$status" 0
+    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 75 processes \(50 made spans\)'
+}
+
+@test "a stripped release profile: the same, with the names of tests that threads have" {
+    nice cargo test -q --release -p orders --no-run
+    under_cargo test -q --release -p orders
+    assert_equal "$status" 0
+    WORKSPACE_BAD=1 under_cargo --output report.txt test -q --release -p orders
+    mv report.txt "$BATS_TEST_TMPDIR"
+    assert_equal "$status" 66
+    grep "in 1 of 2 processes: orders::tests::checks_o…" "$BATS_TEST_TMPDIR/report.txt"
+    # In a process of its own, a test has its whole name.
+    WORKSPACE_BAD=1 under_cargo nextest run -q --release -p orders
+    assert_equal "$status" 66
+    assert_regex "$stderr" "in 1 of 75 processes: orders::tests::checks_out_as_it_should"
+}
+
+@test "what is listed is listed by the test programs alone" {
+    run_bare cargo test -q --workspace -- --list
+    bare=$output
+    under_cargo test -q --workspace -- --list
+    assert_equal "$status" 0
+    assert_equal "$output" "$bare"
+    assert_equal "${#strayspan_logs[@]}" 0
+}
+
+@test "cargo's own status comes first" {
+    WORKSPACE_BAD=1 under_cargo test -q -p orders -- --no-such-option
+    assert_equal "$status" 101
+    under_cargo test -q -p nothing
+    assert_equal "$status" 101
+    assert_regex "$stderr" "NOTHING WAS CHECKED.*: cargo ran no program"
+    run --separate-stderr cargo strayspan wibble
+    assert_equal "$status" 101
+}
+
+@test "cargo strayspan run: the program's streams, arguments and status" {
+    under_cargo run -q --bin order
+    assert_equal "$status" 0
+    assert_output 0
+    WORKSPACE_BAD=1 under_cargo run -q --bin order
+    assert_equal "$status" 66
+    assert_output 0
+    assert_violation held-across-await --only
+    WORKSPACE_BAD=1 under_cargo run -q --bin order -- 3
+    assert_equal "$status" 3
+    assert_regex "$stderr" 'error\[held-across-await\]'
+}
+
+@test "--exitcode, --deny and --require-hooked are for all that was run" {
+    WORKSPACE_BAD=1 under_cargo --exitcode=7 test -q -p orders
+    assert_equal "$status" 7
+    WORKSPACE_BAD=1 under_cargo --exitcode=0 test -q -p orders
+    assert_equal "$status" 0
+    STRAYSPAN_OPTIONS=rules=held-across-await=warning WORKSPACE_BAD=1 under_cargo test -q -p orders
+    assert_equal "$status" 0
+    STRAYSPAN_OPTIONS=rules=held-across-await=warning WORKSPACE_BAD=1 under_cargo --deny warnings test -q -p orders
+    assert_equal "$status" 66
+    under_cargo --require-hooked test -q -p orders unlogged
+    assert_equal "$status" 125
+    assert_regex "$stderr" "NOTHING WAS CHECKED.*: none of the 2 processes that cargo ran made a span"
+    assert_regex "$stderr" "test-log"
+    under_cargo test -q -p orders unlogged
+    assert_equal "$status" 0
+}
+
+@test "logs lie in the target directory, and are the last run's; those of a clean run are removed" {
+    rm -rf target/strayspan
+    WORKSPACE_BAD=1 run -66 --separate-stderr cargo strayspan test -q -p orders
+    logs=$(echo "$workspace"/target/strayspan/*)
+    strayspan_use "$logs"
+    assert_equal "${#strayspan_logs[@]}" 2
+    assert_violation held-across-await --only
+    assert_regex "$stderr" "logs:    $logs"
+    run "$STRAYSPAN" report
+    assert_output --partial "error[held-across-await]"
+    rm -rf target/strayspan
+    (cd orders && env -u CARGO_TARGET_DIR cargo strayspan run -q --bin order)
+    assert_equal "$(ls target/strayspan)" ""
+}
+
+@test "a runner in the environment is run by strayspan's" {
+    cat >"$BATS_TEST_TMPDIR/runner" <<'END'
+#!/bin/sh
+echo "$*" >>"$RAN"
+shift
+exec "$@"
+END
+    chmod +x "$BATS_TEST_TMPDIR/runner"
+    export "$runner_variable=$BATS_TEST_TMPDIR/runner mine" RAN=$BATS_TEST_TMPDIR/ran
+    WORKSPACE_BAD=1 under_cargo run -q --bin order
+    assert_equal "$status" 66
+    assert_regex "$(cat "$RAN")" '^mine .*/debug/order$'
+    assert_violation held-across-await --only
+}
+
+@test "a runner in cargo's configuration is not replaced: refused, with its place" {
+    mkdir -p "$BATS_TEST_TMPDIR/below/.cargo"
+    cd "$BATS_TEST_TMPDIR/below"
+    source=$(cat "$workspace/.cargo/config.toml")
+    for section in "target.$host" "target.'cfg(unix)'"; do
+        printf '# runner = "no"\n[%s]\nrunner = "mine"\n' "$section" >.cargo/config.toml
+        under_cargo test -q --manifest-path "$workspace/Cargo.toml"
+        assert_equal "$status" 125
+        assert_regex "$stderr" "below/.cargo/config.toml:3: sets a runner"
+        assert_regex "$stderr" "$runner_variable="
+    done
+    printf 'target.%s.runner = "mine"\n' "$host" >.cargo/config.toml
+    under_cargo test -q --manifest-path "$workspace/Cargo.toml"
+    assert_equal "$status" 125
+    printf '%s\n[target.%s]\nlinker = "cc"\n[target.wasm32-wasip1]\nrunner = "wasmtime"\n' "$source" "$host" >.cargo/config.toml
+    under_cargo run -q --manifest-path "$workspace/Cargo.toml" --bin order
+    assert_equal "$status" 0
+    under_cargo run -q --config "target.$host.runner='mine'" --manifest-path "$workspace/Cargo.toml" --bin order
+    assert_equal "$status" 125
+    assert_regex "$stderr" "\-\-config .*: sets a runner"
+}
+
+@test "what cargo could not hand on is refused: blanks in a path" {
+    logs="$BATS_TEST_TMPDIR/two words"
+    under_cargo test -q -p orders
+    assert_equal "$status" 125
+    assert_regex "$stderr" 'two words.*cargo splits a runner at blanks'
+}
+
+@test "no command of cargo's, an unknown option: 125, and named" {
+    run --separate-stderr cargo strayspan
+    assert_equal "$status" 125
+    run --separate-stderr cargo strayspan --wibble test
+    assert_equal "$status" 125
+    assert_regex "$stderr" wibble
+    run --separate-stderr "$STRAYSPAN" cargo --help
+    assert_equal "$status" 0
+    assert_output --partial --require-hooked
+}
+
+@test "run --batch: nothing of a clean program, the report of another, and its status" {
+    run_under --batch "$c/legal_handed"
+    assert_equal "$status" 0
+    assert_equal "$stderr" ""
+    run_under --batch "$c/plain_hello_static"
+    assert_equal "$stderr" ""
+    run_under --batch "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    assert_regex "$stderr" '^error\[foreign-thread-exit\]'
+    run_under --batch --require-hooked "$c/plain_hello_static"
+    assert_equal "$status" 125
+    assert_regex "$stderr" "NOTHING WAS CHECKED"
+}
