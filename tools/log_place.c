@@ -124,6 +124,11 @@ void ss_log_place_note(const char *directory, const char *path, const char *verd
         close(fd);
 }
 
+bool ss_log_place_is_batch(const char *directory)
+{
+    return access(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), F_OK) == 0;
+}
+
 size_t ss_log_place_noted(const char *directory, char **verdict)
 {
     FILE *in = fopen(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), "re");

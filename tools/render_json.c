@@ -246,6 +246,20 @@ static void set_particulars(json_t *object, const struct ss_violation *violation
         set(object, "above", call_site_value(&violation->above));
 }
 
+/* The tests that it was seen in, each once. */
+static json_t *tests_value(const struct ss_violation *violation)
+{
+    json_t *names = json_object(), *tests = json_array();
+    const char *name;
+    json_t *value;
+    for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next)
+        if (seen->test)
+            set(names, seen->test, json_true());
+    json_object_foreach(names, name, value) json_array_append_new(tests, ss_json_text(name));
+    json_decref(names);
+    return tests;
+}
+
 static json_t *violation_value(const struct ss_violation *violation, bool with_values)
 {
     static const char *const severities[] = SS_SEVERITY_NAMES;
@@ -256,6 +270,7 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     set(object, "group", ss_json_text(violation->group));
     set(object, "times", json_integer((json_int_t)violation->times));
     set(object, "processes", json_integer((json_int_t)violation->processes));
+    set(object, "tests", tests_value(violation));
     set(object, "program", ss_json_text(violation->program));
     set(object, "pid", json_integer(violation->pid));
     set(object, "time_us", number_or_null(violation->time, violation->time >= 0));

@@ -28,14 +28,55 @@ static const char *level_counts(const struct ss_report *report, const char *what
     return total ? ss_text("%llu %s (%s)", (unsigned long long)total, what, list) : NULL;
 }
 
+enum { ALIKE_MIN = 3 }; /* so many programs and more that are alike share a line */
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Whether two test programs, say, were hooked in the same way. */
+static bool are_alike(const struct ss_binary *a, const struct ss_binary *b)
+{
+    return a->program && b->program && a->subscribers && b->subscribers &&
+           !(a->unhooked | b->unhooked | a->off | b->off) && same(a->evidence, b->evidence) &&
+           same(a->tracing_core, b->tracing_core) &&
+           same(a->tracing_subscriber, b->tracing_subscriber);
+}
+
+/* How many are alike with this one, and the sum of their tables; 0 where one before it told of them. */
+static uint64_t alike(const struct ss_report *report, const struct ss_binary *binary,
+                      uint64_t *tables)
+{
+    uint64_t count = 0, before = 0;
+    bool passed = false;
+    *tables = 0;
+    for (const struct ss_binary *other = report->binaries; other; other = other->next) {
+        passed |= other == binary;
+        if (other != binary && !are_alike(binary, other))
+            continue;
+        count++;
+        before += !passed;
+        *tables += other->subscribers;
+    }
+    if (count < ALIKE_MIN) {
+        *tables = binary->subscribers;
+        return 1;
+    }
+    return before ? 0 : count;
+}
+
 static void print_hooked(FILE *out, const struct ss_report *report)
 {
     for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next) {
-        if (!binary->subscribers && !binary->unhooked)
+        uint64_t tables, count = alike(report, binary, &tables);
+        if ((!binary->subscribers && !binary->unhooked) || !count)
             continue;
         const char *slash = strrchr(binary->path, '/');
-        fprintf(out, "         %s: %s", clean(slash ? slash + 1 : binary->path),
-                ss_text("%s hooked by %s", ss_count_text(binary->subscribers, "subscriber table"),
+        fprintf(out, "         %s: %s",
+                count > 1 ? ss_count_text(count, "program")
+                          : clean(slash ? slash + 1 : binary->path),
+                ss_text("%s hooked by %s", ss_count_text(tables, "subscriber table"),
                         binary->evidence ? clean(binary->evidence) : "?"));
         if (binary->tracing_core)
             fprintf(out, ", tracing-core %s", clean(binary->tracing_core));

@@ -148,7 +148,7 @@ static int read_flags(int argc, char **argv, struct settings *settings)
 }
 
 /* Reads the logs of the last run. False, and said: there was none. */
-static bool read_last_run(struct ss_report *report)
+static bool read_last_run(struct ss_report *report, struct ss_style *style)
 {
     struct stat status;
     const char *last = ss_log_place_last();
@@ -164,6 +164,7 @@ static bool read_last_run(struct ss_report *report)
         return true;
     }
     report->logs = last;
+    style->by_group = ss_log_place_is_batch(last);
     ss_log_read(report, last, NULL);
     return true;
 }
@@ -174,9 +175,11 @@ int ss_report(int argc, char **argv)
     struct ss_report report;
     int index = read_flags(argc, argv, &settings);
     ss_report_init(&report);
-    for (int i = index; i < argc; i++)
+    for (int i = index; i < argc; i++) {
         ss_log_read(&report, argv[i], NULL);
-    if (index == argc && !read_last_run(&report))
+        settings.style.by_group |= ss_log_place_is_batch(argv[i]);
+    }
+    if (index == argc && !read_last_run(&report, &settings.style))
         return SS_EXIT_UNREADABLE;
     if (!report.files && !report.problems && settings.style.format->marked)
         return 0; /* the last run was clean, which was just said */

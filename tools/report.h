@@ -497,6 +497,9 @@ const char *ss_log_place_last(void);
 #define SS_LOG_PLACE_PROCESSES "processes"
 void ss_log_place_note(const char *directory, const char *path, const char *verdict);
 
+/* Whether a run had many programs, whose reports are one by group: notes are there. */
+bool ss_log_place_is_batch(const char *directory);
+
 /* How many were noted; *verdict is the first of their verdicts, or left alone where there is none. */
 size_t ss_log_place_noted(const char *directory, char **verdict);
 

@@ -65,6 +65,11 @@ normal() {
     grep -E "^   = in 2 of 8 processes: orders(_whole)?::.*checks_out_as_it_should, orders(_whole)?::.*checks_out_as_it_should" \
         "$BATS_TEST_TMPDIR/report.txt"
     assert_equal "${stderr_lines[-1]}" "exit status 66: 1 error (the program's own was 0)"
+    grep -E '^         8 programs: [0-9]+ subscriber tables hooked by symbols, tracing-core 0.1' "$BATS_TEST_TMPDIR/report.txt"
+    # So is what `report` makes of the logs.
+    run "$STRAYSPAN" report --format json "$logs"/*
+    assert_equal "$(jq -c '[.violations[] | [.rule, .processes, (.tests | length)]]' <<<"$output")" \
+        '[["held-across-await",2,2]]'
 }
 
 @test "each test in a process of its own: by name, with what was not to be checked and what helps" {
