@@ -89,6 +89,8 @@ unit_tools_names = $(addprefix tools/,demangle.c text.c)
 unit_flags_tools_names = -liberty
 unit_tools_report = $(addprefix tools/,model.c merge.c log_read.c log_records.c log_values.c sightings.c symbolize.c demangle.c frames.c defects.c text.c)
 unit_flags_tools_report = -ldw -lelf -ljansson -liberty
+unit_tools_tests = tools/tests.c $(unit_tools_report)
+unit_flags_tools_tests = $(unit_flags_tools_report)
 unit_tools_defects = $(filter-out tools/defects.c,$(unit_tools_report))
 unit_flags_tools_defects = $(unit_flags_tools_report)
 

@@ -127,7 +127,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const str
     if (access(directory, F_OK) == 0)
         ss_log_read(&report, directory, NULL);
     if (report.files == 0)
-        report.problems = NULL; /* what was run is all out of reach: an empty directory is no problem */
+        report.problems =
+            NULL; /* what was run is all out of reach: an empty directory is no problem */
     report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;

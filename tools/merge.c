@@ -110,7 +110,7 @@ static void list(struct ss_report *report, struct ss_violation *const *told, siz
 /* Makes one of those that have a key in common; those without one stay alone. */
 static void merge_by(struct ss_report *report, char *(*key_of)(const struct ss_violation *))
 {
-    struct misuse *misuses = NULL, *misuse, *behind;
+    struct misuse *misuses = NULL, *misuse;
     struct ss_violation **told = calloc(report->violation_count + 1, sizeof *told), *next;
     size_t count = 0;
     if (!told)
@@ -135,7 +135,7 @@ static void merge_by(struct ss_report *report, char *(*key_of)(const struct ss_v
         count++;
     }
     list(report, told, count);
-    HASH_ITER(hh, misuses, misuse, behind) HASH_DELETE(hh, misuses, misuse);
+    HASH_CLEAR(hh, misuses);
     free(told);
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "hash.h"
 #include "text.h"
 
 enum { THREAD_NAME_LENGTH = 15, NAME_COLUMNS = 80 };
@@ -112,23 +113,33 @@ void ss_test_name(struct ss_violation *violation)
     }
 }
 
+struct test {
+    const char *name;
+    UT_hash_handle hh;
+};
+
 const char *ss_test_names(const struct ss_violation *violation, size_t max)
 {
-    const char *names[SS_TESTS_MAX], *text = NULL;
-    size_t count = 0, more = 0;
+    struct test *tests = NULL, *test;
+    const char *text = NULL;
+    size_t shown = 0, more = 0;
     for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
-        size_t i = 0;
-        while (seen->test && i < count && strcmp(names[i], seen->test) != 0)
-            i++;
-        if (!seen->test || i < count)
+        unsigned length = seen->test ? (unsigned)strlen(seen->test) : 0;
+        test = NULL;
+        if (length)
+            HASH_FIND(hh, tests, seen->test, length, test);
+        if (!length || test)
             continue;
-        if (count == max || count == SS_TESTS_MAX)
+        test = ss_keep(sizeof *test);
+        test->name = seen->test;
+        HASH_ADD_KEYPTR(hh, tests, test->name, length, test);
+        if (shown == max) {
             more++;
-        else
-            names[count++] = seen->test;
+            continue;
+        }
+        const char *name = ss_text_clean_to(test->name, NAME_COLUMNS);
+        text = shown++ ? ss_text("%s, %s", text, name) : name;
     }
-    for (size_t i = 0; i < count; i++)
-        text = text ? ss_text("%s, %s", text, ss_text_clean_to(names[i], NAME_COLUMNS))
-                    : ss_text_clean_to(names[i], NAME_COLUMNS);
+    HASH_CLEAR(hh, tests);
     return more ? ss_text("%s and %zu more", text, more) : text;
 }

@@ -12,14 +12,12 @@ bool ss_test_lists(const char *path, char **argv);
 /* The one test that a program is asked for (`--exact NAME`), NULL where that is not so. */
 const char *ss_test_asked(char **argv);
 
-enum { SS_TESTS_MAX = 16 };
-
 /* Names the tests that a violation was seen in, as `CRATE::TEST`: by the labels of its processes, and where
  * there are none, by its frames, which are filled, and the names of its threads. A name that was cut ends in
  * an ellipsis. */
 void ss_test_name(struct ss_violation *violation);
 
-/* `orders::total, orders::tax and 12 more`: at most max (and SS_TESTS_MAX) of them, fit for a terminal; NULL
+/* `orders::total, orders::tax and 12 more`: at most max of them, fit for a terminal; NULL
  * where none is known. */
 const char *ss_test_names(const struct ss_violation *violation, size_t max);
 

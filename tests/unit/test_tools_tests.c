@@ -1,0 +1,89 @@
+/* Which test a program is asked for, by its arguments, and which ones a violation was seen in. */
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+#include "tests.h"
+
+static int failures;
+
+static void check(const char *what, const char *got, const char *want)
+{
+    if (got == want || (got && want && strcmp(got, want) == 0))
+        return;
+    fprintf(stderr, "%s: `%s`, not `%s`\n", what, got ? got : "(null)", want ? want : "(null)");
+    failures++;
+}
+
+static void test_asked(void)
+{
+    static const struct {
+        const char *argv[8], *want;
+    } cases[] = {
+        {{"p", "--exact", "a::b", "--nocapture"}, "a::b"},
+        {{"p", "a::b", "--exact"}, "a::b"},
+        {{"p", "--exact", "a::b", "--skip", "c"}, "a::b"},
+        {{"p", "--format", "terse", "a::b", "--exact"}, "a::b"},
+        {{"p", "--test-threads=1", "--exact", "a"}, "a"},
+        {{"p", "a::b"}, NULL},
+        {{"p", "--exact", "a", "b"}, NULL},
+        {{"p", "--exact"}, NULL},
+        {{"p", "--exact", "--skip"}, NULL},
+        {{"p"}, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check("asked", ss_test_asked((char **)(void *)cases[i].argv), cases[i].want);
+}
+
+static void test_lists(void)
+{
+    static const struct {
+        const char *path, *argv[4];
+        bool want;
+    } cases[] = {
+        {"/w/target/debug/deps/a-0123456789abcdef", {"p", "--list"}, true},
+        {"/w/target/debug/deps/a-0123456789abcdef", {"p", "--format", "terse"}, false},
+        {"/w/target/debug/app", {"p", "--list"}, false},
+        {"app", {"p", "--list"}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check(cases[i].path,
+              ss_test_lists(cases[i].path, (char **)(void *)cases[i].argv) ? "lists" : "runs",
+              cases[i].want ? "lists" : "runs");
+}
+
+/* The processes of a test program, each with the test that it was asked for; one was asked for none. */
+static void test_names(void)
+{
+    struct ss_process processes[] = {
+        {.program = "/w/target/debug/deps/my_app-0123456789abcdef", .label = "orders::total"},
+        {.program = "/w/target/debug/deps/my_app-0123456789abcdef", .label = "orders::tax"},
+        {.program = "/w/target/debug/deps/my_app-0123456789abcdef", .label = "orders::tax"},
+        {.program = "/w/target/debug/app", .label = "orders::all"},
+        {.program = "/w/target/debug/deps/my_app-0123456789abcdef", .label = ""},
+    };
+    struct ss_violation violation = {.pid = 5}, other = {.pid = 6};
+    for (size_t i = 0; i < 5; i++)
+        ss_seen_in(&violation, &processes[i]);
+    ss_seen_in(&violation, &processes[4]);
+    ss_seen_in(&other, &processes[1]);
+    ss_take_sightings(&violation, &other);
+    if (violation.processes != 5) {
+        fprintf(stderr, "%d processes, not 5\n", (int)violation.processes);
+        failures++;
+    }
+    check("no name yet", ss_test_names(&violation, 4), NULL);
+    ss_test_name(&violation);
+    check("names", ss_test_names(&violation, 4),
+          "my_app::orders::total, my_app::orders::tax, orders::all");
+    check("names, cut", ss_test_names(&violation, 2),
+          "my_app::orders::total, my_app::orders::tax and 1 more");
+}
+
+int main(void)
+{
+    test_asked();
+    test_lists();
+    test_names();
+    return failures != 0;
+}
