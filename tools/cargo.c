@@ -116,7 +116,9 @@ static const char *why_nothing(const struct ss_report *report, const char *direc
     }
     *advice = "install a subscriber in the tests (tracing_subscriber::fmt().with_test_writer()"
               ".try_init(), or the crate test-log), and let spans through: RUST_LOG=trace";
-    return ss_text("none of the %s that cargo ran made a span", ss_count_text(ran, "process"));
+    return ran == 1 ? "the process that cargo ran made no span"
+                    : ss_text("none of the %s that cargo ran made a span",
+                              ss_count_text(ran, "process"));
 }
 
 static int conclude(const struct ss_gate *gate, const char *directory, const struct ss_child *child,

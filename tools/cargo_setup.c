@@ -148,16 +148,45 @@ static const char *directory_in(const char *answer)
 
 /* ---- a runner that the user has ---- */
 
+static const char blanks[] = " \t\"'"; /* and what may be around a key */
+
+/* Whether text ends a key `runner` before its end, or at the `=` that is there. */
+static bool has_key(const char *text, size_t length)
+{
+    static const char key[] = "runner";
+    for (size_t i = 0; i + strlen(key) <= length; i++) {
+        const char *end = text + i + strlen(key);
+        if (strncmp(text + i, key, strlen(key)) != 0 || (i && !strchr(".{, \t\"'", text[i - 1])))
+            continue;
+        end += strspn(end, blanks);
+        if (end >= text + length || *end == '=')
+            return true;
+    }
+    return false;
+}
+
+/* The length of a line's key; parts of it may be in quotes: target.'cfg(unix = "x")'.runner */
+static size_t key_length(const char *line)
+{
+    size_t length = 0;
+    while (line[length] && line[length] != '=') {
+        const char *end =
+            strchr("\"'", line[length]) ? strchr(line + length + 1, line[length]) : NULL;
+        length = end ? (size_t)(end - line) + 1 : length + 1;
+    }
+    return length;
+}
+
 /* Whether a line of cargo's configuration, in a section, sets a runner for the triple, or for a cfg(..),
  * which only cargo can tell whether it is meant. */
 static bool sets_runner(const char *section, const char *line, const char *triple)
 {
-    size_t key = strcspn(line, "=");
-    const char *whole = ss_text("%s.%.*s", section, (int)key, line);
-    const char *path = *section ? whole : whole + 1;
-    const char *at = strstr(path, "runner");
-    bool is_key = at && strspn(at + strlen("runner"), " \t\"'") == strlen(at + strlen("runner"));
-    if (!is_key && !strstr(line + key, "runner"))
+    size_t key = key_length(line);
+    const char *value = line + key + (line[key] == '=');
+    const char *path =
+        *section ? ss_text("%s.%.*s", section, (int)key, line) : ss_text("%.*s", (int)key, line);
+    value += strspn(value, blanks);
+    if (!has_key(path, strlen(path)) && (*value != '{' || !has_key(value, strlen(value))))
         return false;
     return ss_text_starts(path, "target") && (strstr(path, triple) || strstr(path, "cfg("));
 }

@@ -194,7 +194,13 @@ END
     printf 'target.%s.runner = "mine"\n' "$host" >.cargo/config.toml
     under_cargo test -q --manifest-path "$workspace/Cargo.toml"
     assert_equal "$status" 125
-    printf '%s\n[target.%s]\nlinker = "cc"\n[target.wasm32-wasip1]\nrunner = "wasmtime"\n' "$source" "$host" >.cargo/config.toml
+    printf "target.'cfg(target_os = \"linux\")'.runner = 'mine'\n" >.cargo/config.toml
+    under_cargo test -q --manifest-path "$workspace/Cargo.toml"
+    assert_equal "$status" 125
+    printf 'target.%s = { linker = "cc", runner = "mine" }\n' "$host" >.cargo/config.toml
+    under_cargo test -q --manifest-path "$workspace/Cargo.toml"
+    assert_equal "$status" 125
+    printf '%s\n[target.%s]\nlinker = "cc"\nrustdocflags = ["--cfg", "runner"]\n[target.wasm32-wasip1]\nrunner = "wasmtime"\n' "$source" "$host" >.cargo/config.toml
     under_cargo run -q --manifest-path "$workspace/Cargo.toml" --bin order
     assert_equal "$status" 0
     under_cargo run -q --config "target.$host.runner='mine'" --manifest-path "$workspace/Cargo.toml" --bin order
