@@ -38,7 +38,6 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
     int index = 0, flag;
     char *value;
     usage.notes = ss_shim_options_help();
-    gate->style.by_group = true;
     while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0)
         ss_gate_flag(&usage, flags[flag].name, value, gate);
     if (index == argc)
@@ -126,6 +125,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const str
 {
     struct ss_report report;
     ss_report_init(&report);
+    report.by_group = true;
     if (access(directory, F_OK) == 0)
         ss_log_read(&report, directory, NULL);
     if (report.files == 0)

@@ -50,7 +50,7 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
         }
     }
     ss_report_merge(report);
-    if (style->by_group)
+    if (report->by_group)
         ss_report_merge_groups(report);
     if (!style->format->marked) {
         style->format->render(out, report, style);
@@ -148,7 +148,7 @@ static int read_flags(int argc, char **argv, struct settings *settings)
 }
 
 /* Reads the logs of the last run. False, and said: there was none. */
-static bool read_last_run(struct ss_report *report, struct ss_style *style)
+static bool read_last_run(struct ss_report *report)
 {
     struct stat status;
     const char *last = ss_log_place_last();
@@ -164,7 +164,7 @@ static bool read_last_run(struct ss_report *report, struct ss_style *style)
         return true;
     }
     report->logs = last;
-    style->by_group = ss_log_place_is_batch(last);
+    report->by_group = ss_log_place_is_batch(last);
     ss_log_read(report, last, NULL);
     return true;
 }
@@ -177,9 +177,9 @@ int ss_report(int argc, char **argv)
     ss_report_init(&report);
     for (int i = index; i < argc; i++) {
         ss_log_read(&report, argv[i], NULL);
-        settings.style.by_group |= ss_log_place_is_batch(argv[i]);
+        report.by_group |= ss_log_place_is_batch(argv[i]);
     }
-    if (index == argc && !read_last_run(&report, &settings.style))
+    if (index == argc && !read_last_run(&report))
         return SS_EXIT_UNREADABLE;
     if (!report.files && !report.problems && settings.style.format->marked)
         return 0; /* the last run was clean, which was just said */

@@ -310,6 +310,7 @@ struct ss_report {
     const char *nothing_why, *nothing_advice;
     const char *const *nothing_defects; /* known ones, by the versions in the file: a line each */
     size_t nothing_defect_count;
+    bool by_group;    /* of many programs: one violation of each group is told */
     const char *logs; /* where the logs lie, for the last line; NULL: not to be said */
     size_t files;
 };
@@ -422,7 +423,6 @@ struct ss_style {
     enum ss_colour colour;
     bool with_values; /* field values, look-up hosts */
     bool all_frames;
-    bool by_group; /* one violation of each group */
 };
 
 struct ss_format {
