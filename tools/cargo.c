@@ -38,6 +38,7 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
     int index = 0, flag;
     char *value;
     usage.notes = ss_shim_options_help();
+    gate->style.deny = &gate->deny;
     while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0)
         ss_gate_flag(&usage, flags[flag].name, value, gate);
     if (index == argc)

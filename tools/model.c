@@ -102,3 +102,26 @@ bool ss_report_counts_unknown(const struct ss_report *report)
 {
     return !ss_report_found(report) && !report->seen.created && ss_report_unfinished(report);
 }
+
+const char *ss_report_nothing(const struct ss_report *report)
+{
+    if (report->nothing_why)
+        return report->nothing_why;
+    return !report->ran && report->processes && !ss_report_found(report) && !report->problems &&
+                   !report->seen.created && !ss_report_unfinished(report)
+               ? "no span was seen"
+               : NULL;
+}
+
+static void withhold_lookup(struct ss_lookup *lookup)
+{
+    lookup->host = lookup->service = NULL;
+    lookup->addresses = -1;
+}
+
+void ss_withhold(struct ss_violation *violation)
+{
+    withhold_lookup(&violation->lookup);
+    for (size_t i = 0; i < violation->history.count; i++)
+        withhold_lookup(&violation->history.events[i].lookup);
+}

@@ -38,6 +38,20 @@ const char *ss_thread_role_text(const struct ss_violation *violation,
 /* `getaddrinfo("localhost"): 2 addresses, 1.9 ms`. */
 const char *ss_lookup_text(const struct ss_lookup *lookup);
 
+/* The first line's title, the span's name in it; what is about no span says nothing of one. */
+const char *ss_title_text(const struct ss_violation *violation);
+
+/* What is to be said of a report without violations and suspicions; NULL where it has one. */
+const char *ss_verdict_text(const struct ss_report *report);
+
+/* The text report of one violation (NULL: of what was and was not seen), without colours. */
+char *ss_plain_text(const struct ss_report *report, const struct ss_violation *violation,
+                    const struct ss_style *style);
+
+/* The one frame that stands for a violation: of the reader's own code where there is any. NULL: none
+ * is known. */
+const struct ss_frame *ss_primary_frame(const struct ss_violation *violation);
+
 /* ---- render_story.c -------------------------------------------------------------------------- */
 
 /* The table of what happened, a column for each thread, up to the moment of the violation. */
@@ -62,6 +76,10 @@ void ss_print_consequences(FILE *out, const struct ss_violation *violation);
 
 /* ---- render_text.c --------------------------------------------------------------------------- */
 
+/* One violation or suspicion, marked for ss_terminal_write. */
+void ss_print_violation(FILE *out, const struct ss_violation *violation,
+                        const struct ss_report *report, const struct ss_style *style);
+
 /* Prints text in lines of about 100 columns, broken at spaces. The first begins at that column, the
  * others are indented. */
 void ss_print_wrapped(FILE *out, const char *text, size_t column, int indent);
@@ -70,5 +88,8 @@ void ss_print_wrapped(FILE *out, const char *text, size_t column, int indent);
 
 /* text as a value, null where it is NULL; bytes that are not UTF-8 are written as \xff. */
 json_t *ss_json_text(const char *text);
+
+/* Writes a document, in ASCII, and lets go of it. */
+void ss_json_write(FILE *out, json_t *document);
 
 #endif

@@ -373,10 +373,7 @@ static json_t *seen_value(const struct ss_report *report)
 /* Why nothing was checked; null where something was. */
 static json_t *nothing_value(const struct ss_report *report)
 {
-    const char *why = report->nothing_why;
-    if (!why && !report->ran && report->processes && !ss_report_found(report) &&
-        !report->problems && !report->seen.created && !ss_report_unfinished(report))
-        why = "no span was seen";
+    const char *why = ss_report_nothing(report);
     if (!why)
         return json_null();
     json_t *object = json_object();
@@ -384,6 +381,13 @@ static json_t *nothing_value(const struct ss_report *report)
     set(object, "to_do", ss_json_text(report->nothing_advice));
     set(object, "known_defects", list_value(report->nothing_defects, report->nothing_defect_count));
     return object;
+}
+
+void ss_json_write(FILE *out, json_t *document)
+{
+    json_dumpf(document, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
+    putc('\n', out);
+    json_decref(document);
 }
 
 void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style)
@@ -413,7 +417,5 @@ void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_s
         set(document, "status", json_integer(report->status));
         set(document, "program_status", json_integer(report->program_status));
     }
-    json_dumpf(document, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
-    putc('\n', out);
-    json_decref(document);
+    ss_json_write(out, document);
 }

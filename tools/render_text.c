@@ -81,20 +81,6 @@ static void print_stacks(FILE *out, const struct ss_violation *violation, bool a
 
 /* ---- one violation ---- */
 
-/* The first line's title, `%s` replaced; what is about no span says nothing of one. */
-static const char *title(const struct ss_violation *violation)
-{
-    static const char in_span[] = " (in span %s)";
-    const char *name = ss_span_text(&violation->span);
-    if (violation->rule < 0)
-        return ss_text("span %s: a rule that this strayspan does not know", name);
-    const char *text = ss_rule_rows[violation->rule].title, *mark = strstr(text, "%s");
-    const char *aside = strstr(text, in_span);
-    if (!violation->span.present && aside)
-        return ss_text("%.*s%s", (int)(aside - text), text, aside + strlen(in_span));
-    return ss_text("%.*s%s%s", (int)(mark - text), text, name, mark + 2);
-}
-
 /* Where a thread was made, by the reader's own code, unless that was just said. */
 static void print_thread_origins(FILE *out, const struct ss_violation *violation,
                                  const struct ss_frame *said)
@@ -340,15 +326,15 @@ static void print_blame(FILE *out, const struct ss_violation *violation)
         print_labelled(out, "", clean(blame->more[i]), 7);
 }
 
-static void print_violation(FILE *out, const struct ss_violation *violation,
-                            const struct ss_report *report, const struct ss_style *style)
+void ss_print_violation(FILE *out, const struct ss_violation *violation,
+                        const struct ss_report *report, const struct ss_style *style)
 {
     bool error = violation->severity == SS_SEVERITY_ERROR;
     const char *word = violation->suspicion ? SS_BLUE "suspicion"
                        : error              ? SS_RED "error"
                                             : SS_YELLOW "warning";
     fprintf(out, "%s[%s]" SS_PLAIN SS_BOLD ": %s" SS_PLAIN "\n", word, clean(violation->rule_code),
-            title(violation));
+            ss_title_text(violation));
     print_where(out, violation);
     ss_print_facts(out, violation, times_text(violation, report));
     if (style->with_values)
@@ -366,18 +352,13 @@ void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_s
 {
     for (const struct ss_violation *violation = report->violations; violation;
          violation = violation->next)
-        print_violation(out, violation, report, style);
+        ss_print_violation(out, violation, report, style);
     for (const struct ss_violation *suspicion = report->suspicions; suspicion;
          suspicion = suspicion->next)
-        print_violation(out, suspicion, report, style);
-    if (report->processes && !ss_report_found(report))
-        fputs(report->problems ? "no violation was read, and not all could be: see the problems "
-                                 "below\n"
-              : ss_report_unfinished(report)
-                  ? "no violation was logged; not all processes lived to write their counts\n"
-              : report->seen.created ? "nothing strayed\n"
-                                     : SS_YELLOW "NOTHING WAS CHECKED" SS_PLAIN
-                                                 ": no span was seen\n",
-              out);
+        ss_print_violation(out, suspicion, report, style);
+    const char *verdict = ss_verdict_text(report);
+    if (verdict)
+        fprintf(out, "%s%s" SS_PLAIN "\n", ss_text_starts(verdict, "NOTHING") ? SS_YELLOW : "",
+                verdict);
     ss_render_seen(out, report);
 }

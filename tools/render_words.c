@@ -2,6 +2,7 @@
  * log or a binary is made fit for a terminal here. Called by the other parts of the text report. */
 #include "render.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -115,11 +116,77 @@ const char *ss_lookup_text(const struct ss_lookup *lookup)
 {
     const char *host = lookup->host ? ss_text_clean_to(lookup->host, SHORT_MAX_COLUMNS) : NULL;
     const char *what = host ? ss_text("getaddrinfo(\"%s\")", host) : "getaddrinfo(..)";
-    const char *result = lookup->result == 0
+    const char *result = lookup->result == 0 && lookup->addresses < 0 ? "answered"
+                         : lookup->result == 0
                              ? ss_text("%lld address%s", (long long)lookup->addresses,
                                        lookup->addresses == 1 ? "" : "es")
                          : lookup->error ? ss_text_clean_to(lookup->error, SHORT_MAX_COLUMNS)
                                          : ss_text("error %lld", (long long)lookup->result);
     return lookup->ns >= 0 ? ss_text("%s: %s, %s", what, result, ss_duration_text(lookup->ns))
                            : ss_text("%s: %s", what, result);
+}
+
+/* ---- violations ---- */
+
+/* The first line's title, `%s` replaced; what is about no span says nothing of one. */
+const char *ss_title_text(const struct ss_violation *violation)
+{
+    static const char in_span[] = " (in span %s)";
+    const char *name = ss_span_text(&violation->span);
+    if (violation->rule < 0)
+        return ss_text("span %s: a rule that this strayspan does not know", name);
+    const char *text = ss_rule_rows[violation->rule].title, *mark = strstr(text, "%s");
+    const char *aside = strstr(text, in_span);
+    if (!violation->span.present && aside)
+        return ss_text("%.*s%s", (int)(aside - text), text, aside + strlen(in_span));
+    return ss_text("%.*s%s%s", (int)(mark - text), text, name, mark + 2);
+}
+
+const char *ss_verdict_text(const struct ss_report *report)
+{
+    if (!report->processes || ss_report_found(report))
+        return NULL;
+    return report->problems ? "no violation was read, and not all could be: see the problems below"
+           : ss_report_unfinished(report)
+               ? "no violation was logged; not all processes lived to write their counts"
+           : report->seen.created ? "nothing strayed"
+                                  : "NOTHING WAS CHECKED: no span was seen";
+}
+
+/* Takes the marks for colours out. */
+static char *without_marks(char *text)
+{
+    char *kept = text;
+    for (const char *at = text; *at; at++)
+        if (*at < SS_PLAIN[0] || *at > SS_GREEN[0])
+            *kept++ = *at;
+    *kept = 0;
+    return text;
+}
+
+char *ss_plain_text(const struct ss_report *report, const struct ss_violation *violation,
+                    const struct ss_style *style)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    if (!memory)
+        return ss_text_copy("", 0);
+    if (violation)
+        ss_print_violation(memory, violation, report, style);
+    else
+        ss_render_seen(memory, report);
+    char *copy = fclose(memory) == 0 ? ss_text_copy(text, ss_text_trim_lines(text, length))
+                                     : ss_text_copy("", 0);
+    free(text);
+    return without_marks(copy);
+}
+
+const struct ss_frame *ss_primary_frame(const struct ss_violation *violation)
+{
+    const struct ss_site *arrow = &violation->sites[ss_arrow_site(violation)];
+    const struct ss_frame *frame = ss_first_frame(&arrow->frames, SS_KIND(SS_FRAME_OWN));
+    for (int kind = 0; kind < SS_SITE_COUNT && !frame; kind++)
+        frame = ss_first_frame(&violation->sites[kind].frames, SS_KIND(SS_FRAME_OWN));
+    return frame && frame->file && frame->line ? frame : ss_responsible_frame(&arrow->frames);
 }

@@ -14,8 +14,9 @@
 #include "text.h"
 
 static const struct ss_format formats[] = {
-    {"text", ss_render_text, true},
-    {"json", ss_render_json, false},
+    {"text", ss_render_text, true, false},         {"json", ss_render_json, false, true},
+    {"sarif", ss_render_sarif, false, true},       {"junit", ss_render_junit, false, true},
+    {"markdown", ss_render_markdown, false, true},
 };
 
 const struct ss_format *ss_format_of(const char *name)
@@ -26,17 +27,12 @@ const struct ss_format *ss_format_of(const char *name)
     return NULL;
 }
 
-/* Takes the blanks at the ends of lines out of text; returns its new length. */
-static size_t without_trailing_blanks(char *text, size_t length)
+static const char *format_names(void)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < length; i++) {
-        while (text[i] == '\n' && kept && text[kept - 1] == ' ')
-            kept--;
-        text[kept++] = text[i];
-    }
-    text[kept] = 0;
-    return kept;
+    const char *names = formats[0].name;
+    for (size_t i = 1; i < sizeof formats / sizeof formats[0]; i++)
+        names = ss_text("%s, %s", names, formats[i].name);
+    return names;
 }
 
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
@@ -47,6 +43,8 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
             ss_frames_fill(violation);
             ss_blame(violation);
             ss_test_name(violation);
+            if (style->format->leaves && !style->with_values)
+                ss_withhold(violation);
         }
     }
     ss_report_merge(report);
@@ -63,7 +61,7 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
         return false;
     style->format->render(memory, report, style);
     bool done = fclose(memory) == 0;
-    length = done ? without_trailing_blanks(text, length) : 0;
+    length = done ? ss_text_trim_lines(text, length) : 0;
     done = done && ss_terminal_write(out, style->colour, text, length);
     free(text);
     return done;
@@ -76,8 +74,8 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
     if (strcmp(name, "format") == 0) {
         style->format = ss_format_of(value);
         if (!style->format)
-            ss_usage_error(usage, "option `--format`: unknown format `%s`, want text or json",
-                           value);
+            ss_usage_error(usage, "option `--format`: unknown format `%s`; there are %s", value,
+                           format_names());
     } else if (strcmp(name, "color") == 0) {
         colour = ss_colour_of(value);
         if (colour < 0)
@@ -124,7 +122,7 @@ static int read_flags(int argc, char **argv, struct settings *settings)
 {
     int index = 0, flag;
     char *value;
-    settings->style.format = &formats[0];
+    settings->style = (struct ss_style){.format = &formats[0], .deny = &settings->deny};
     while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
         switch (flag) {
         case OUTPUT:

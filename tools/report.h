@@ -336,6 +336,12 @@ bool ss_report_unfinished(const struct ss_report *report);
  * nothing was counted. */
 bool ss_report_counts_unknown(const struct ss_report *report);
 
+/* Why nothing was checked; NULL: something was. */
+const char *ss_report_nothing(const struct ss_report *report);
+
+/* Forgets the hosts that a violation tells of, and how many addresses they had. */
+void ss_withhold(struct ss_violation *violation);
+
 /* ---- log_read.c ------------------------------------------------------------------------------ */
 
 /* Adds a log, a directory of logs, or with "-" standard input, to the report. With token, only the
@@ -417,22 +423,29 @@ void ss_blame(struct ss_violation *violation);
 
 /* ---- renderers ------------------------------------------------------------------------------- */
 
+struct ss_deny;
+
 /* How a report is to look. */
 struct ss_style {
     const struct ss_format *format;
     enum ss_colour colour;
     bool with_values; /* field values, look-up hosts */
     bool all_frames;
+    const struct ss_deny *deny; /* what counts beside errors; NULL: nothing */
 };
 
 struct ss_format {
     const char *name;
     void (*render)(FILE *out, const struct ss_report *report, const struct ss_style *style);
     bool marked; /* what it writes goes through ss_terminal_write */
+    bool leaves; /* it is made for other machines: hosts are in it only with_values */
 };
 
 void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_style *style);
 void ss_render_json(FILE *out, const struct ss_report *report, const struct ss_style *style);
+void ss_render_sarif(FILE *out, const struct ss_report *report, const struct ss_style *style);
+void ss_render_junit(FILE *out, const struct ss_report *report, const struct ss_style *style);
+void ss_render_markdown(FILE *out, const struct ss_report *report, const struct ss_style *style);
 
 /* The lines on what was and was not seen; and the few that `run` prints where nothing strayed. */
 void ss_render_seen(FILE *out, const struct ss_report *report);
@@ -442,9 +455,9 @@ const struct ss_format *ss_format_of(const char *name);
 
 /* The options that `run` and `report` share: rows for their tables, and what the rows do. */
 #define SS_STYLE_FLAGS                                                                 \
-    {"format", "text|json", "how the report is written (text)"},                       \
+    {"format", "text|json|sarif|junit|markdown", "how the report is written (text)"},  \
         {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"}, \
-        {"with-values", NULL, "show field values, in JSON also look-up hosts"},        \
+        {"with-values", NULL, "show field values, and look-up hosts in every format"}, \
     {                                                                                  \
         "all-frames", NULL, "show all stacks, with every frame"                        \
     }
@@ -463,7 +476,8 @@ struct ss_deny {
 };
 /* False where word is neither a rule nor `warnings`. */
 bool ss_deny_add(struct ss_deny *deny, const char *word);
-/* How many errors and how many warnings count. */
+/* Whether a violation counts; and how many errors and warnings do. deny may be NULL. */
+bool ss_deny_counts(const struct ss_deny *deny, const struct ss_violation *violation);
 void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, uint64_t *errors,
                    uint64_t *warnings);
 

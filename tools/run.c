@@ -45,6 +45,7 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
 {
     int index = 0, flag;
     char *value;
+    gate->style.deny = &gate->deny;
     usage.notes = ss_shim_options_help();
     while ((flag = ss_next_flag(&usage, argc, argv, true, &index, &value)) >= 0) {
         if (flag == BATCH)

@@ -18,17 +18,22 @@ bool ss_deny_add(struct ss_deny *deny, const char *word)
     return true;
 }
 
+bool ss_deny_counts(const struct ss_deny *deny, const struct ss_violation *violation)
+{
+    if (violation->suspicion)
+        return false;
+    return violation->severity == SS_SEVERITY_ERROR ||
+           (deny && (deny->warnings || (violation->rule >= 0 && deny->rules[violation->rule])));
+}
+
 void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, uint64_t *errors,
                    uint64_t *warnings)
 {
     *errors = *warnings = 0;
     for (const struct ss_violation *violation = report->violations; violation;
-         violation = violation->next) {
-        if (violation->severity == SS_SEVERITY_ERROR)
-            ++*errors;
-        else if (deny->warnings || (violation->rule >= 0 && deny->rules[violation->rule]))
-            ++*warnings;
-    }
+         violation = violation->next)
+        if (ss_deny_counts(deny, violation))
+            ++*(violation->severity == SS_SEVERITY_ERROR ? errors : warnings);
 }
 
 const char *ss_findings_text(uint64_t errors, uint64_t warnings)

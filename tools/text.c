@@ -147,3 +147,16 @@ const char *ss_count_text(uint64_t count, const char *one)
     const char *plural = count == 1 ? "" : ss_text_ends(one, "s") ? "es" : "s";
     return ss_text("%llu %s%s", (unsigned long long)count, one, plural);
 }
+
+size_t ss_text_trim_lines(char *text, size_t length)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < length; i++) {
+        while (text[i] == '\n' && kept && text[kept - 1] == ' ')
+            kept--;
+        text[kept++] = text[i];
+    }
+    if (kept < length)
+        text[kept] = 0;
+    return kept;
+}

@@ -19,6 +19,9 @@ char *ss_text_copy(const char *text, size_t length);
 char *ss_text_clean_to(const char *text, size_t max);
 char *ss_text_clean(const char *text);
 
+/* Takes the blanks at the ends of lines out of text; returns its new length. */
+size_t ss_text_trim_lines(char *text, size_t length);
+
 /* Columns that clean text takes: one for each character. */
 size_t ss_text_width(const char *text);
 

@@ -1,0 +1,103 @@
+/* The report as markdown, to be pasted into a tracker or a CI's step summary: a table, and each
+ * violation's text in a block of its own. Called by report.c and run.c. */
+#include <string.h>
+
+#include "render.h"
+#include "text.h"
+
+/* Text between tags and in cells: whatever could be markup, a link or a mention is a character
+ * reference. */
+static void print_escaped(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\n')
+            putc(' ', out);
+        else if (strchr("\\`*_{}[]()<>#+!|&~@$:\"'", *text))
+            fprintf(out, "&#%d;", *text);
+        else
+            putc(*text, out);
+    }
+}
+
+/* A block that no line of text ends. */
+static void print_block(FILE *out, const char *text)
+{
+    size_t longest = 2, ticks = 0;
+    for (const char *at = text; *at; at++) {
+        ticks = *at == '`' ? ticks + 1 : 0;
+        longest = ticks > longest ? ticks : longest;
+    }
+    size_t length = strlen(text);
+    while (length && text[length - 1] == '\n')
+        length--;
+    char *fence = memset(ss_keep(longest + 2), '`', longest + 1);
+    fprintf(out, "%stext\n%.*s\n%s\n", fence, (int)length, text, fence);
+}
+
+static const char *word_of(const struct ss_violation *violation)
+{
+    return violation->suspicion                       ? "suspicion"
+           : violation->severity == SS_SEVERITY_ERROR ? "error"
+                                                      : "warning";
+}
+
+static void print_row(FILE *out, const struct ss_violation *violation)
+{
+    const struct ss_frame *frame = ss_primary_frame(violation);
+    const char *place = frame ? ss_place_text(frame) : ss_span_place(violation);
+    const char *crate = violation->blame.crate;
+    const char *cells[] = {
+        word_of(violation),
+        ss_text_clean(violation->rule_code),
+        violation->span.present ? ss_span_text(&violation->span) : "",
+        place ? place : "",
+        crate ? ss_text("%s: %s", violation->blame.whose, ss_text_clean(crate))
+              : violation->blame.whose,
+    };
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        fputs("| ", out);
+        print_escaped(out, cells[i] ? cells[i] : "");
+        putc(' ', out);
+    }
+    fprintf(out, "| %llu |\n", (unsigned long long)violation->times);
+}
+
+static void print_details(FILE *out, const struct ss_report *report,
+                          const struct ss_violation *violation, const struct ss_style *style)
+{
+    fprintf(out, "\n<details><summary><b>%s[", word_of(violation));
+    print_escaped(out, ss_text_clean(violation->rule_code));
+    fputs("]</b>: ", out);
+    print_escaped(out, ss_title_text(violation));
+    fputs("</summary>\n\n", out);
+    print_block(out, ss_plain_text(report, violation, style));
+    fputs("\n</details>\n", out);
+}
+
+void ss_render_markdown(FILE *out, const struct ss_report *report, const struct ss_style *style)
+{
+    const struct ss_violation *const lists[] = {report->violations, report->suspicions};
+    const char *found = ss_all_findings_text(report), *verdict = ss_verdict_text(report);
+    const char *nothing = ss_report_nothing(report);
+    fprintf(out, "## strayspan: %s\n\n",
+            found     ? found
+            : nothing ? "NOTHING WAS CHECKED"
+            : verdict ? verdict
+                      : "no log was read");
+    if (nothing) {
+        print_escaped(out, nothing);
+        fputs("\n\n", out);
+    }
+    if (found)
+        fputs("| | rule | span | where | whose defect | times |\n| --- | --- | --- | --- | --- | "
+              "---: |\n",
+              out);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct ss_violation *at = lists[i]; at; at = at->next)
+            print_row(out, at);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct ss_violation *at = lists[i]; at; at = at->next)
+            print_details(out, report, at, style);
+    fputs(found ? "\n" : "", out);
+    print_block(out, ss_plain_text(report, NULL, style));
+}
