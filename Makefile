@@ -25,10 +25,10 @@ shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,no
 	-Wl,-z,noexecstack -Wl,-z,initfirst -Wl,--hash-style=gnu -Wl,--build-id -Wl,-soname,libstrayspan.so \
 	-Wl,--version-script=shim/exports.map
 
-# Code that reads a module's memory and knows nothing of the process that it is in: the command reads the
+# Code that knows nothing of the process that it is in, most of which reads a module's memory: the command reads the
 # image of a file with it. It is bound to its place, where that of a program may not be (hence -fPIE, -pie).
 shared_sources = $(addprefix shim/,module_image.c discover.c symbol_tables.c elf_symbols.c method_names.c closers.c \
-	debug_file.c closer_code.c signature.c instructions.c metadata.c)
+	debug_file.c closer_code.c signature.c instructions.c metadata.c suppression_lines.c)
 tools_cflags = -std=gnu11 -fPIE -D_GNU_SOURCE $(warnings)
 tools_libs = -ldw -lelf -ljansson -liberty -lz
 

@@ -13,6 +13,7 @@
 #include "lock.h"
 #include "options.h"
 #include "prim.h"
+#include "suppressions.h"
 
 enum { FINGERPRINTS_MAX = 65536, CONSEQUENCES_MAX = 4096 };
 
@@ -24,7 +25,8 @@ struct ss_breach {
     uint64_t count;
     enum ss_severity severity; /* the worst so far */
     uint64_t fingerprint, group;
-    _Atomic bool written; /* the first has been */
+    _Atomic bool written;                 /* the first has been */
+    struct ss_suppression *suppressed_by; /* NULL: it is reported */
     UT_hash_handle hh;
 };
 
@@ -79,6 +81,7 @@ bool ss_breaches_consequence_at(uint32_t index, uint64_t *of, enum ss_consequenc
 
 void ss_breaches_forked(void)
 {
+    ss_suppressions_forked();
     memset(counts, 0, sizeof counts);
     breaches = NULL;
     outcomes = first_outcome = last_outcome = NULL;
@@ -199,6 +202,42 @@ uint32_t ss_breaches_worse(struct ss_worse out[SS_WORSE_MAX])
     return count;
 }
 
+/* Keeps a breach whose fingerprint is new; NULL where there is no room. */
+static struct ss_breach *add_breach(const struct ss_breach *probe,
+                                    const struct ss_violation *violation)
+{
+    struct ss_breach *breach =
+        HASH_COUNT(breaches) < FINGERPRINTS_MAX ? ss_alloc(sizeof *breach) : NULL;
+    if (!breach)
+        return NULL;
+    breach->key = probe->key;
+    breach->fingerprint = violation->fingerprint;
+    breach->group = violation->group;
+    breach->suppressed_by = ss_suppression_of(violation->rule, violation->site);
+    HASH_ADD(hh, breaches, key, sizeof breach->key, breach);
+    return breach;
+}
+
+static void count_suppressed(struct ss_violation *violation, struct ss_suppression *by)
+{
+    by->count++;
+    counts[violation->rule].suppressed++;
+    violation->fingerprint = SS_FINGERPRINT_SUPPRESSED;
+    violation->count = UINT64_MAX;
+}
+
+static void count(struct ss_breach *breach, struct ss_violation *violation)
+{
+    counts[violation->rule].violations++;
+    violation->count = breach ? ++breach->count : UINT64_MAX;
+    if (breach && violation->count == 1) {
+        counts[violation->rule].fingerprints++;
+        breach->severity = violation->severity;
+    } else if (breach && violation->severity > breach->severity) {
+        note_worse(breach, violation);
+    }
+}
+
 struct ss_breach *ss_breach_count(struct ss_violation *violation)
 {
     struct ss_breach *breach = NULL;
@@ -210,28 +249,22 @@ struct ss_breach *ss_breach_count(struct ss_violation *violation)
     probe.key.exited_caller = outer_caller(violation);
     if (!ss_lock(&ss_breaches_lock))
         return NULL;
-    counts[violation->rule].violations++;
     HASH_FIND(hh, breaches, &probe.key, sizeof probe.key, breach);
     if (!breach) {
         name_breach(violation);
-        if (HASH_COUNT(breaches) < FINGERPRINTS_MAX && (breach = ss_alloc(sizeof *breach))) {
-            breach->key = probe.key;
-            breach->fingerprint = violation->fingerprint;
-            breach->group = violation->group;
-            HASH_ADD(hh, breaches, key, sizeof breach->key, breach);
-            counts[violation->rule].fingerprints++;
-        }
+        breach = add_breach(&probe, violation);
     } else {
         violation->fingerprint = breach->fingerprint;
         violation->group = breach->group;
     }
-    violation->count = breach ? ++breach->count : UINT64_MAX;
-    if (breach && violation->count == 1)
-        breach->severity = violation->severity;
-    else if (breach && violation->severity > breach->severity)
-        note_worse(breach, violation);
+    struct ss_suppression *by =
+        breach ? breach->suppressed_by : ss_suppression_of(violation->rule, violation->site);
+    if (by)
+        count_suppressed(violation, by);
+    else
+        count(breach, violation);
     ss_unlock(&ss_breaches_lock);
-    return breach;
+    return by ? NULL : breach;
 }
 
 bool ss_breach_count_suspicion(struct ss_violation *violation)
@@ -246,11 +279,13 @@ bool ss_breach_count_suspicion(struct ss_violation *violation)
         return false;
     name_breach(violation);
     HASH_FIND(hh, breaches, &probe.key, sizeof probe.key, breach);
-    if (!breach && HASH_COUNT(breaches) < FINGERPRINTS_MAX && (breach = ss_alloc(sizeof *breach))) {
-        breach->key = probe.key;
-        HASH_ADD(hh, breaches, key, sizeof breach->key, breach);
-    }
+    if (!breach)
+        breach = add_breach(&probe, violation);
     bool first = breach && ++breach->count <= (uint64_t)ss_options.repeat;
+    if (breach && breach->suppressed_by) {
+        breach->suppressed_by->count++;
+        first = false;
+    }
     suspicions += first;
     ss_unlock(&ss_breaches_lock);
     return first;
@@ -259,6 +294,8 @@ bool ss_breach_count_suspicion(struct ss_violation *violation)
 uint64_t ss_breach_count_outcome(const struct ss_consequence *consequence)
 {
     struct outcome probe, *outcome = NULL;
+    if (consequence->of == SS_FINGERPRINT_SUPPRESSED)
+        return UINT64_MAX;
     memset(&probe.key, 0, sizeof probe.key);
     probe.key.of = consequence->of;
     probe.key.kind = consequence->kind;

@@ -6,14 +6,19 @@
 #include "rule_table.h"
 #include "types.h"
 
+/* In place of the fingerprint of what is suppressed. */
+#define SS_FINGERPRINT_SUPPRESSED UINT64_MAX
+
 /* One fingerprint; never freed. */
 struct ss_breach;
 
 /* Counts the breach, and fills in its count so far (UINT64_MAX: unknown), fingerprint and group.
- * Returns NULL where it cannot be kept. */
+ * Returns NULL where it cannot be kept, or is suppressed: then its fingerprint is
+ * SS_FINGERPRINT_SUPPRESSED, and what comes of it is not told either. */
 SS_HIDDEN struct ss_breach *ss_breach_count(struct ss_violation *violation);
 
-/* The same for a suspicion. False where its fingerprint has been written as often as wanted. */
+/* The same for a suspicion. False where it is suppressed, or its fingerprint has been written as often as
+ * wanted. */
 SS_HIDDEN bool ss_breach_count_suspicion(struct ss_violation *violation);
 
 /* Counts what came of a breach; returns how often it did at that place so far. */

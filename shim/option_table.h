@@ -17,6 +17,8 @@
       "after a violation: go on, raise SIGABRT, run into a trap, or stop for a debugger")          \
     X(quiet, BOOL, "0", "", "1: no line on stderr for a violation")                                \
     X(rules, RULES, "", "+RULE,-RULE,RULE=off|warning|error", "rules to turn on, off, or regrade") \
+    X(suppressions, STRING, "", "FILE",                                                            \
+      "what is counted and not reported: lines RULE:PATTERN (see strayspan suppress)")             \
     X(stacks, ENUM, "site", "site|all|off",                                                        \
       "stacks of creations and enters: the first 16 of each place, all, or none")                  \
     X(fields, ENUM, "names", "names|values",                                                       \

@@ -11,6 +11,7 @@
 #include "lookups.h"
 #include "namespaces.h"
 #include "options.h"
+#include "suppressions.h"
 #include "prim.h"
 #include "stacks.h"
 #include "threads.h"
@@ -696,6 +697,27 @@ static void key_consequences(struct ss_line *line, const struct ss_summary_facts
     ss_put(line, "]", 1);
 }
 
+/* The suppressions in force, and how often each was used. Where they would take more than half of the line, those
+ * that were not used are left out first. */
+static void key_suppressions(struct ss_line *line)
+{
+    const struct ss_suppression *suppression;
+    uint32_t told = 0;
+    key(line, "suppressions");
+    ss_put(line, "[", 1);
+    for (int unused = 0; unused <= 1; unused++)
+        for (uint32_t i = 0; told < line->list_max && (suppression = ss_suppression_at(i)); i++) {
+            if (unused != !suppression->count || line->used > line->size / 2)
+                continue;
+            ss_puts(line, told++ ? ",{" : "{");
+            key(line, "line");
+            ss_put_json(line, suppression->line.text, suppression->line.length);
+            key_number(line, "count", suppression->count);
+            close_object(line);
+        }
+    ss_put(line, "]", 1);
+}
+
 /* The modules of which no subscriber was called. */
 static void key_silent(struct ss_line *line)
 {
@@ -768,6 +790,8 @@ void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
     key_consequences(line, facts);
     if (facts->worse_count)
         key_worse(line, facts);
+    if (ss_suppression_at(0))
+        key_suppressions(line);
     open_object(line, "spans");
     key_number(line, "created", created);
     key_number(line, "entered", entered);

@@ -26,6 +26,7 @@
 #include "breaches.h"
 #include "span_table.h"
 #include "stacks.h"
+#include "suppressions.h"
 #include "strayspan.h"
 #include "threads.h"
 
@@ -272,6 +273,7 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
         (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
     if (!ss_options.follow_children && is_child_of_watched())
         return;
+    ss_suppressions_read();
     ss_threads_start();
     ss_stacks_start();
     ss_log_start();
