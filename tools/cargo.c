@@ -55,8 +55,10 @@ static const char *runner_value(const struct ss_gate *gate, const char *director
     static const char *const colours[] = {"auto", "always", "never"};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *suppressions =
+        gate->style.suppressions_file ? realpath(gate->style.suppressions_file, NULL) : NULL;
     const char *const words[] = {length > 0 ? (self[length] = 0, self) : "", directory,
-                                 gate->options};
+                                 gate->options, suppressions ? suppressions : ""};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (!strpbrk(words[i], " \t\n"))
             continue;
@@ -68,10 +70,11 @@ static const char *runner_value(const struct ss_gate *gate, const char *director
     /* Each program keeps its own status, so that cargo goes on to the next; what was found decides at the
      * end, once. */
     return ss_text(
-        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s --%s%s", self, directory,
+        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s%s%s --%s%s", self, directory,
         colours[gate->style.colour], gate->style.with_values ? " --with-values" : "",
         gate->style.all_frames ? " --all-frames" : "", *gate->options ? " --options=" : "",
-        gate->options, gate->style.format->marked ? "" : " --output=/dev/null", users ? " " : "",
+        gate->options, suppressions ? " --suppressions=" : "", suppressions ? suppressions : "",
+        gate->style.format->marked ? "" : " --output=/dev/null", users ? " " : "",
         users ? users : "");
 }
 
@@ -132,6 +135,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const str
     if (report.files == 0)
         report.problems =
             NULL; /* what was run is all out of reach: an empty directory is no problem */
+    ss_report_prepare(&report, &gate->style);
     report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;

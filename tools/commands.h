@@ -26,6 +26,7 @@ int ss_run(int argc, char **argv);
 int ss_cargo(int argc, char **argv);
 int ss_report(int argc, char **argv);
 int ss_probe(int argc, char **argv);
+int ss_suppress_command(int argc, char **argv);
 int ss_explain(int argc, char **argv);
 int ss_bundle(int argc, char **argv);
 

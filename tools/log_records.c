@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suppressions.h"
 #include "text.h"
 
 /* ---- records ---- */
@@ -588,6 +589,7 @@ static void read_summary(struct ss_reader *reader, struct ss_run *run, const jso
     }
     add_silent(run, json_object_get(record, "silent"));
     add_apart(seen, json_object_get(record, "apart"));
+    ss_suppressions_logged(reader->report, json_object_get(record, "suppressions"));
     add_not_judged(seen, run, json_object_get(record, "not_judged"));
     count_found(reader, run, record);
 }

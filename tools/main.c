@@ -16,6 +16,7 @@ static const struct ss_command commands[] = {
      "the same for what cargo builds and runs, in one report"},
     {"report", ss_report, "[options] [LOG|DIR...]",
      "report from logs; without any, the last run's"},
+    {"suppress", ss_suppress_command, "[LOG|DIR...]", "print suppressions for what logs tell of"},
     {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
     {"probe", ss_probe, "[options] FILE|DIR...",
      "can these files be diagnosed, and what is in them"},
@@ -30,7 +31,7 @@ static void print_help(FILE *out)
             "strayspan " SS_VERSION ": finds tracing spans that stray, in programs that nobody "
             "rebuilt\n\nusage:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  strayspan %-7s %-36s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(out, "  strayspan %-8s %-36s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(out, "\nstrayspan COMMAND --help lists a command's options.\n");
 }

@@ -4,6 +4,7 @@
 
 #include "render.h"
 #include "report.h"
+#include "suppressions.h"
 #include "text.h"
 
 /* jansson refuses text that is not UTF-8: such bytes are written as \xff. */
@@ -300,6 +301,15 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     return object;
 }
 
+static json_t *suppressions_value(const struct ss_report *report)
+{
+    json_t *list = json_array();
+    for (const struct ss_suppressions *at = report->suppressions; at; at = at->next)
+        json_array_append_new(list, json_pack("{s:o,s:I}", "line", ss_json_text(at->text), "count",
+                                              (json_int_t)at->count));
+    return list;
+}
+
 static json_t *seen_value(const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
@@ -362,6 +372,7 @@ static json_t *seen_value(const struct ss_report *report)
     set(object, "instances", json_integer((json_int_t)seen->instances));
     set(object, "lookups", json_integer((json_int_t)seen->lookups));
     set(object, "suppressed", json_integer((json_int_t)seen->suppressed));
+    set(object, "suppressions", suppressions_value(report));
     set(object, "call_sites", levels);
     set(object, "not_judged", not_judged);
     set(object, "rules_off", rules_off);

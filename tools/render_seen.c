@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "suppressions.h"
 #include "text.h"
 
 static const char *clean(const char *text)
@@ -128,6 +129,18 @@ static void print_spanless(FILE *out, const struct ss_report *report)
                     (unsigned long long)counts[i], (unsigned long long)processes, whys[i]);
 }
 
+/* The suppressions that held nothing back. */
+static void print_unused(FILE *out, const struct ss_report *report)
+{
+    enum { LINES = 16 };
+    uint64_t unused = 0;
+    for (const struct ss_suppressions *at = report->suppressions; at; at = at->next)
+        if (!at->count && unused++ < LINES)
+            fprintf(out, "note:    unused suppression: %s\n", clean(at->text));
+    if (unused > LINES)
+        fprintf(out, "note:    and %s\n", ss_count_text(unused - LINES, "more unused suppression"));
+}
+
 static void print_unseen(FILE *out, const struct ss_report *report)
 {
     bool several = report->processes && report->processes->next;
@@ -180,6 +193,7 @@ static void print_unseen(FILE *out, const struct ss_report *report)
                 ss_count_text(seen->table_limit, "subscriber table"));
     if (seen->suppressed)
         fprintf(out, "unseen:  %s suppressed\n", ss_count_text(seen->suppressed, "violation"));
+    print_unused(out, report);
 }
 
 /* Whether an image has no summary and did not make room for another one by exec. */

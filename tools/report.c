@@ -10,6 +10,7 @@
 
 #include "command_line.h"
 #include "commands.h"
+#include "suppressions.h"
 #include "tests.h"
 #include "text.h"
 
@@ -35,11 +36,14 @@ static const char *format_names(void)
     return names;
 }
 
-bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
+void ss_report_prepare(struct ss_report *report, const struct ss_style *style)
 {
     struct ss_violation *const lists[] = {report->violations, report->suspicions};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         for (struct ss_violation *violation = lists[i]; violation; violation = violation->next) {
+            if (violation->prepared)
+                continue;
+            violation->prepared = true;
             ss_frames_fill(violation);
             ss_blame(violation);
             ss_test_name(violation);
@@ -47,9 +51,16 @@ bool ss_report_write(struct ss_report *report, const struct ss_style *style, FIL
                 ss_withhold(violation);
         }
     }
+    ss_suppressions_add(report, style->suppressions);
+    ss_suppress(report);
     ss_report_merge(report);
     if (report->by_group)
         ss_report_merge_groups(report);
+}
+
+bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)
+{
+    ss_report_prepare(report, style);
     if (!style->format->marked) {
         style->format->render(out, report, style);
         return fflush(out) == 0 && !ferror(out);
@@ -82,6 +93,10 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
             ss_usage_error(usage, "option `--color`: bad value `%s`, want auto, always or never",
                            value);
         style->colour = (enum ss_colour)colour;
+    } else if (strcmp(name, "suppressions") == 0) {
+        if (style->suppressions_file)
+            ss_usage_error(usage, "option `--suppressions` may be given once");
+        style->suppressions = ss_suppressions_load(usage, style->suppressions_file = value);
     } else if (strcmp(name, "with-values") == 0) {
         style->with_values = true;
     } else if (strcmp(name, "all-frames") == 0) {
@@ -167,17 +182,24 @@ static bool read_last_run(struct ss_report *report)
     return true;
 }
 
+bool ss_report_read(struct ss_report *report, char **paths)
+{
+    if (!*paths)
+        return read_last_run(report);
+    for (; *paths; paths++) {
+        ss_log_read(report, *paths, NULL);
+        report->by_group |= ss_log_place_is_batch(*paths);
+    }
+    return true;
+}
+
 int ss_report(int argc, char **argv)
 {
     struct settings settings = {.check = false};
     struct ss_report report;
     int index = read_flags(argc, argv, &settings);
     ss_report_init(&report);
-    for (int i = index; i < argc; i++) {
-        ss_log_read(&report, argv[i], NULL);
-        report.by_group |= ss_log_place_is_batch(argv[i]);
-    }
-    if (index == argc && !read_last_run(&report))
+    if (!ss_report_read(&report, argv + index))
         return SS_EXIT_UNREADABLE;
     if (!report.files && !report.problems && settings.style.format->marked)
         return 0; /* the last run was clean, which was just said */

@@ -219,6 +219,7 @@ struct ss_violation {
     const char *rule_code;
     int rule;       /* row; -1: a rule of another version */
     bool suspicion; /* in ss_report.suspicions */
+    bool prepared;  /* ss_report_prepare has seen it */
     enum ss_severity severity;
     const char *fingerprint, *group, *key;
     const char *program;
@@ -310,7 +311,8 @@ struct ss_report {
     const char *nothing_why, *nothing_advice;
     const char *const *nothing_defects; /* known ones, by the versions in the file: a line each */
     size_t nothing_defect_count;
-    bool by_group;    /* of many programs: one violation of each group is told */
+    bool by_group; /* of many programs: one violation of each group is told */
+    struct ss_suppressions *suppressions; /* suppressions.h; NULL: none */
     const char *logs; /* where the logs lie, for the last line; NULL: not to be said */
     size_t files;
 };
@@ -431,6 +433,8 @@ struct ss_style {
     enum ss_colour colour;
     bool with_values; /* field values, look-up hosts */
     bool all_frames;
+    const struct ss_suppressions *suppressions; /* of a file, NULL */
+    const char *suppressions_file;
     const struct ss_deny *deny; /* what counts beside errors; NULL: nothing */
 };
 
@@ -456,6 +460,7 @@ const struct ss_format *ss_format_of(const char *name);
 /* The options that `run` and `report` share: rows for their tables, and what the rows do. */
 #define SS_STYLE_FLAGS                                                                 \
     {"format", "text|json|sarif|junit|markdown", "how the report is written (text)"},  \
+        {"suppressions", "FILE", "what is counted and not reported (see `suppress`)"}, \
         {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"}, \
         {"with-values", NULL, "show field values, and look-up hosts in every format"}, \
     {                                                                                  \
@@ -464,7 +469,15 @@ const struct ss_format *ss_format_of(const char *name);
 void ss_style_flag(const struct ss_usage *usage, const char *name, const char *value,
                    struct ss_style *style);
 
-/* Symbolizes, blames and writes the report to out. False: out could not be written. */
+/* Reads the logs that are named, `-` for standard input, or without any those of the last run. False, and
+ * said: there was no run. */
+bool ss_report_read(struct ss_report *report, char **paths);
+
+/* Symbolizes and blames what was read, takes out what is suppressed, and makes one of what is one misuse: to
+ * be called before violations are counted. Logs may be read, and this called, again. */
+void ss_report_prepare(struct ss_report *report, const struct ss_style *style);
+
+/* Prepares the report and writes it to out. False: out could not be written. */
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out);
 
 /* ---- severity.c ------------------------------------------------------------------------------ */

@@ -21,6 +21,7 @@
 #include "inner_program.h"
 #include "probe.h"
 #include "shim_options.h"
+#include "suppressions.h"
 #include "tests.h"
 #include "text.h"
 
@@ -174,6 +175,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
         ss_report_problem(&report, false, directory,
                           "no room is left there: what could not be logged was "
                           "written to standard error");
+    ss_report_prepare(&report, &gate->style);
     /* In a batch nothing is said of that, and the program is not looked into. */
     if (!gate->batch || gate->require_hooked)
         report.nothing_why = why_nothing(&report, argv, path, &probe, &report.nothing_advice);
@@ -227,7 +229,8 @@ int ss_run(int argc, char **argv)
     const char *token =
         gate.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
     const char *test = gate.batch ? ss_test_asked(program) : NULL;
-    const char *options = ss_shim_options_value(directory, token, gate.options, test);
+    const char *options = ss_shim_options_value(
+        directory, token, ss_suppressions_option(gate.options, gate.style.suppressions_file), test);
     if (!options)
         return SS_EXIT_FAILED;
     if (gate.batch && gate.log_directory)

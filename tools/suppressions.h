@@ -1,0 +1,34 @@
+/* Suppressions on this side: those of a file, and those that the logs' processes had in force. */
+#ifndef SS_TOOLS_SUPPRESSIONS_H
+#define SS_TOOLS_SUPPRESSIONS_H
+
+#include "../shim/suppression_lines.h"
+#include "report.h"
+
+/* One line, and how many violations and suspicions it held back, in the programs and here. */
+struct ss_suppressions {
+    struct ss_suppressions *next;
+    struct ss_suppression_line line;
+    const char *text; /* the line's, terminated */
+    bool in_force;    /* here: it is of a file that was given, and not of a log */
+    uint64_t count;
+};
+
+/* The lines of a file, in their order. Ends with an error of usage where it cannot be read or a line
+ * cannot be used: what a wrong line was meant to hide is not known. NULL: none in it. */
+struct ss_suppressions *ss_suppressions_load(const struct ss_usage *usage, const char *path);
+
+/* Adds the counts of those that a summary tells of (may be NULL) to the report's. What one process was to hold
+ * back is not held back from what others logged. */
+void ss_suppressions_logged(struct ss_report *report, const json_t *list);
+
+/* Adds those of a file to the report's; more than once is as good as once. */
+void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions *more);
+
+/* Takes what is suppressed out of the report, and counts it; frames are filled. */
+void ss_suppress(struct ss_report *report);
+
+/* options for the library with the file (may be NULL) put behind them, by its absolute path. */
+const char *ss_suppressions_option(const char *options, const char *path);
+
+#endif
