@@ -6,7 +6,8 @@
 
 /* Exit statuses of our own. */
 enum {
-    SS_EXIT_SOMETHING = 1,  /* report --check: there is something; probe: cannot be diagnosed */
+    SS_EXIT_SOMETHING =
+        1, /* report --check, diff: there is something; probe: cannot be diagnosed */
     SS_EXIT_UNREADABLE = 2, /* unreadable input, wrong usage */
     SS_EXIT_FOUND = 66,     /* run: a violation that counts, and the program itself ended with 0 */
     SS_EXIT_FAILED = 125,
@@ -27,6 +28,7 @@ int ss_cargo(int argc, char **argv);
 int ss_report(int argc, char **argv);
 int ss_probe(int argc, char **argv);
 int ss_suppress_command(int argc, char **argv);
+int ss_diff(int argc, char **argv);
 int ss_explain(int argc, char **argv);
 int ss_bundle(int argc, char **argv);
 

@@ -16,6 +16,7 @@ static const struct ss_command commands[] = {
      "the same for what cargo builds and runs, in one report"},
     {"report", ss_report, "[options] [LOG|DIR...]",
      "report from logs; without any, the last run's"},
+    {"diff", ss_diff, "OLD NEW", "what is new, gone and unchanged between logs or reports"},
     {"suppress", ss_suppress_command, "[LOG|DIR...]", "print suppressions for what logs tell of"},
     {"explain", ss_explain, "[CODE]", "what a rule means, why it hurts, how to fix it"},
     {"probe", ss_probe, "[options] FILE|DIR...",

@@ -1,0 +1,323 @@
+/* `strayspan diff OLD NEW`: what strayed in one and not in the other, by group. Each is a log, a directory of
+ * logs, or a baseline: a report that `report --format json` wrote. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "command_line.h"
+#include "commands.h"
+#include "hash.h"
+#include "render.h"
+#include "suppressions.h"
+#include "text.h"
+
+enum { SUPPRESSIONS, FORMAT };
+
+static const struct ss_flag flags[] = {
+    [SUPPRESSIONS] = {"suppressions", "FILE", "what is left out (see `suppress`)"},
+    [FORMAT] = {"format", "text|json", "how it is written (text)"},
+    {NULL, NULL, NULL},
+};
+
+static const struct ss_usage usage = {
+    "diff",
+    "OLD NEW",
+    "Tells what strayed in NEW and not in OLD, in both, and in OLD alone. Each is a log, a "
+    "directory\n"
+    "of logs, or a baseline: what `report --format json` wrote.",
+    flags,
+    "What has the same rule, span name, target and file is the same, in other builds too.\n"
+    "exit status: 0 nothing new, 1 a violation is new or has become an error, 2 unreadable input.",
+    SS_EXIT_UNREADABLE,
+};
+
+/* ---- the two sides --------------------------------------------------------------------------- */
+
+enum side { OLD, NEW, SIDES };
+
+/* How bad the worst of a group is in one side. */
+enum grade { ABSENT, SUSPICION, WARNING, ERROR };
+static const char *const grade_names[] = {NULL, "suspicion", "warning", "error"};
+
+struct group {
+    const char *key, *rule, *span, *place;
+    enum grade grades[SIDES];
+    uint64_t times[SIDES];
+    UT_hash_handle hh;
+};
+
+struct comparison {
+    struct group *groups;
+    const char *paths[SIDES];
+    bool nothing[SIDES], unreadable;
+    bool rules_off[SIDES][SS_RULE_COUNT];
+};
+
+static void add(struct comparison *comparison, enum side side, const struct group *found,
+                enum grade grade, uint64_t times)
+{
+    struct group *group;
+    size_t length = strlen(found->key);
+    HASH_FIND(hh, comparison->groups, found->key, length, group);
+    if (!group) {
+        group = ss_keep(sizeof *group);
+        *group = *found;
+        HASH_ADD_KEYPTR(hh, comparison->groups, group->key, length, group);
+    }
+    if (grade > group->grades[side])
+        group->grades[side] = grade;
+    group->times[side] += times;
+    /* Lines are as they are now. */
+    group->place = side == NEW || !group->place ? found->place : group->place;
+}
+
+static void say_problem(struct comparison *comparison, bool unreadable, const char *file,
+                        const char *message)
+{
+    comparison->unreadable |= unreadable;
+    fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(file), ss_text_clean_to(message, 400));
+}
+
+static const char *or_unknown(const char *text)
+{
+    return text ? text : "?";
+}
+
+static void read_logs(struct comparison *comparison, enum side side,
+                      const struct ss_suppressions *suppressions)
+{
+    const struct ss_style style = {.format = ss_format_of("text"), .suppressions = suppressions};
+    struct ss_report report;
+    ss_report_init(&report);
+    ss_log_read(&report, comparison->paths[side], NULL);
+    ss_report_prepare(&report, &style);
+    for (const struct ss_problem *problem = report.problems; problem; problem = problem->next)
+        say_problem(comparison, problem->unreadable, problem->file, problem->message);
+    const struct ss_violation *const lists[] = {report.violations, report.suspicions};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct ss_violation *at = lists[i]; at; at = at->next) {
+            const struct group group = {.key = or_unknown(at->group),
+                                        .rule = or_unknown(at->rule_code),
+                                        .span = at->span.name,
+                                        .place = ss_span_place(at)};
+            add(comparison, side, &group,
+                at->suspicion                       ? SUSPICION
+                : at->severity == SS_SEVERITY_ERROR ? ERROR
+                                                    : WARNING,
+                at->times);
+        }
+    comparison->nothing[side] = ss_report_nothing(&report) != NULL;
+    memcpy(comparison->rules_off[side], report.seen.rules_off, sizeof report.seen.rules_off);
+}
+
+/* The report in a file that `report --format json` wrote; NULL where it is something else. */
+static json_t *baseline_of(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return NULL;
+    /* Of a log the first line alone is read by this. */
+    json_t *document = json_load_file(path, JSON_ALLOW_NUL, NULL);
+    if (json_is_array(json_object_get(document, "violations")) &&
+        json_is_array(json_object_get(document, "suspicions")) &&
+        json_is_object(json_object_get(document, "seen")))
+        return document;
+    json_decref(document);
+    return NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? ss_text_copy(text, strlen(text)) : NULL;
+}
+
+static bool is_suppressed(const json_t *item, const struct ss_suppressions *list)
+{
+    const json_t *span = json_object_get(item, "span");
+    const char *name = text_of(span, "name"), *target = text_of(span, "target"),
+               *file = text_of(span, "file"), *rule = text_of(item, "rule");
+    const struct ss_suppression_subject subject = {.rule = rule ? ss_rule_of(rule) : -1,
+                                                   .known = {
+                                                       [SS_SUPPRESSION_SPAN] = {&name, 1},
+                                                       [SS_SUPPRESSION_TARGET] = {&target, 1},
+                                                       [SS_SUPPRESSION_FILE] = {&file, 1},
+                                                   }};
+    while (list && !ss_suppression_matches(&list->line, &subject))
+        list = list->next;
+    return list;
+}
+
+static void read_baseline(struct comparison *comparison, enum side side, const json_t *document,
+                          const struct ss_suppressions *suppressions)
+{
+    static const char *const lists[] = {"violations", "suspicions"};
+    const char *path = comparison->paths[side];
+    size_t index;
+    json_t *item;
+    if (json_integer_value(json_object_get(document, "v")) != SS_LOG_VERSION)
+        say_problem(comparison, true, path,
+                    "a report of another version: use the strayspan that wrote it");
+    json_array_foreach(json_object_get(document, "errors"), index, item)
+        say_problem(comparison, false, path,
+                    ss_text("when it was written: %s", or_unknown(text_of(item, "message"))));
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        json_array_foreach(json_object_get(document, lists[i]), index, item)
+        {
+            const json_t *span = json_object_get(item, "span");
+            const char *severity = text_of(item, "severity"), *file = text_of(span, "file");
+            json_int_t line = json_integer_value(json_object_get(span, "line"));
+            json_int_t times = json_integer_value(json_object_get(item, "times"));
+            const struct group group = {.key = or_unknown(text_of(item, "group")),
+                                        .rule = or_unknown(text_of(item, "rule")),
+                                        .span = text_of(span, "name"),
+                                        .place = file && line >= 0 && line <= UINT32_MAX
+                                                     ? ss_text_clean(ss_place(file, (unsigned)line))
+                                                     : NULL};
+            if (!is_suppressed(item, suppressions))
+                add(comparison, side, &group,
+                    i                                            ? SUSPICION
+                    : severity && strcmp(severity, "error") == 0 ? ERROR
+                                                                 : WARNING,
+                    times > 0 ? (uint64_t)times : 0);
+        }
+    const json_t *nothing = json_object_get(document, "nothing_checked");
+    comparison->nothing[side] = json_is_object(nothing);
+    json_array_foreach(json_object_get(json_object_get(document, "seen"), "rules_off"), index, item)
+    {
+        const char *code = json_string_value(item);
+        int rule = code ? ss_rule_of(code) : -1;
+        if (rule >= 0)
+            comparison->rules_off[side][rule] = true;
+    }
+}
+
+/* ---- what differs ---------------------------------------------------------------------------- */
+
+enum change { IS_NEW, IS_GONE, IS_UNCHANGED, CHANGES };
+static const char *const change_names[] = {"new", "gone", "unchanged"};
+
+static enum change change_of(const struct group *group)
+{
+    return !group->grades[OLD] ? IS_NEW : !group->grades[NEW] ? IS_GONE : IS_UNCHANGED;
+}
+
+/* Whether it is to be looked at: a violation that was none, or has become an error. */
+static bool is_worse(const struct group *group)
+{
+    return group->grades[NEW] > SUSPICION && group->grades[NEW] > group->grades[OLD];
+}
+
+static int compare(const struct group *a, const struct group *b)
+{
+    enum change of_a = change_of(a), of_b = change_of(b);
+    int worst = (int)(b->grades[NEW] | b->grades[OLD]) - (int)(a->grades[NEW] | a->grades[OLD]);
+    return of_a != of_b               ? (int)of_a - (int)of_b
+           : worst                    ? worst
+           : strcmp(a->rule, b->rule) ? strcmp(a->rule, b->rule)
+                                      : strcmp(a->key, b->key);
+}
+
+static void print_group(const struct group *group)
+{
+    enum side side = group->grades[NEW] ? NEW : OLD;
+    const char *span = group->span ? ss_text_clean_to(group->span, 80) : NULL;
+    bool regraded =
+        group->grades[OLD] && group->grades[NEW] != group->grades[side ^ 1] && side == NEW;
+    printf("%-10s%-10s%s", change_names[change_of(group)], grade_names[group->grades[side]],
+           ss_text_clean(group->rule));
+    if (span)
+        printf(" of span `%s`", span);
+    if (group->place)
+        printf(" (%s)", group->place);
+    if (group->times[side] > 1)
+        printf(", %s", ss_count_text(group->times[side], "time"));
+    if (regraded)
+        printf("; it was %s %s", group->grades[OLD] == ERROR ? "an" : "a",
+               grade_names[group->grades[OLD]]);
+    putchar('\n');
+}
+
+static void print_notes(const struct comparison *comparison)
+{
+    for (int side = OLD; side < SIDES; side++) {
+        if (comparison->nothing[side])
+            printf("note: nothing was checked in %s: no span was seen there\n",
+                   ss_text_clean(comparison->paths[side]));
+        for (int rule = 0; rule < SS_RULE_COUNT; rule++)
+            if (comparison->rules_off[side][rule] && !comparison->rules_off[side ^ 1][rule])
+                printf("note: %s was not looked for in %s, by options\n", ss_rule_rows[rule].code,
+                       ss_text_clean(comparison->paths[side]));
+    }
+}
+
+static void print_text(struct comparison *comparison)
+{
+    size_t counts[CHANGES] = {0};
+    for (const struct group *group = comparison->groups; group; group = group->hh.next) {
+        print_group(group);
+        counts[change_of(group)]++;
+    }
+    print_notes(comparison);
+    printf("%zu new, %zu gone, %zu unchanged\n", counts[IS_NEW], counts[IS_GONE],
+           counts[IS_UNCHANGED]);
+}
+
+static void print_json(const struct comparison *comparison)
+{
+    json_t *document = json_object(), *lists[CHANGES];
+    json_object_set_new(document, "v", json_integer(SS_LOG_VERSION));
+    for (int change = 0; change < CHANGES; change++)
+        json_object_set_new(document, change_names[change], lists[change] = json_array());
+    for (const struct group *group = comparison->groups; group; group = group->hh.next)
+        json_array_append_new(
+            lists[change_of(group)],
+            json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "group", ss_json_text(group->key), "rule",
+                      ss_json_text(group->rule), "span", ss_json_text(group->span), "place",
+                      ss_json_text(group->place), "old",
+                      ss_json_text(grade_names[group->grades[OLD]]), "new",
+                      ss_json_text(grade_names[group->grades[NEW]]), "worse", is_worse(group)));
+    ss_json_write(stdout, document);
+}
+
+int ss_diff(int argc, char **argv)
+{
+    struct comparison comparison = {.groups = NULL};
+    const struct ss_suppressions *suppressions = NULL;
+    bool json = false;
+    int index = 0, flag;
+    char *value;
+    while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
+        if (flag == SUPPRESSIONS)
+            suppressions = ss_suppressions_load(&usage, value);
+        else if (!(json = strcmp(value, "json") == 0) && strcmp(value, "text") != 0)
+            ss_usage_error(&usage, "option `--format`: unknown format `%s`; there are text, json",
+                           value);
+    }
+    if (argc - index != SIDES)
+        ss_usage_error(&usage, "two are wanted, OLD and NEW; %d given", argc - index);
+    for (int side = OLD; side < SIDES; side++) {
+        comparison.paths[side] = argv[index + side];
+        json_t *baseline = baseline_of(argv[index + side]);
+        if (baseline)
+            read_baseline(&comparison, (enum side)side, baseline, suppressions);
+        else
+            read_logs(&comparison, (enum side)side, suppressions);
+        json_decref(baseline);
+    }
+    if (comparison.unreadable)
+        return SS_EXIT_UNREADABLE;
+    HASH_SORT(comparison.groups, compare);
+    if (json)
+        print_json(&comparison);
+    else
+        print_text(&comparison);
+    bool worse = false;
+    for (const struct group *group = comparison.groups; group; group = group->hh.next)
+        worse |= is_worse(group);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("strayspan: standard output: could not be written");
+        return SS_EXIT_UNREADABLE;
+    }
+    return worse ? SS_EXIT_SOMETHING : 0;
+}
