@@ -1,6 +1,6 @@
 /* Reads logs line by line into the report's model. A line is bounded, only its first sight of a
  * fingerprint is kept, so memory is bounded by distinct fingerprints and processes, not by the size
- * of the logs. Called by report.c and run.c. */
+ * of the logs. Called by report.c and run.c, and by follow.c, which has logs read as they grow. */
 #include "log_read.h"
 
 #include <dirent.h>
@@ -200,59 +200,90 @@ static void report_broken(struct ss_reader *reader, bool cut)
         ss_report_problem(reader->report, true, reader->file, "no record in it");
 }
 
-static void read_descriptor(struct ss_reader *reader, int fd)
+/* Reads the lines that are whole, and keeps what comes after them. */
+static void take_lines(struct ss_reader *reader, struct ss_input *input)
 {
-    char *buffer = malloc(BUFFER_SIZE);
-    size_t held = 0;
-    bool skipping = false, cut = false; /* skipping: inside a line that is too long */
-    uint64_t total = 0;
-    while (buffer && !reader->stopped) {
-        ssize_t got = read(fd, buffer + held, BUFFER_SIZE - held);
+    char *at = input->buffer, *end = at + input->held, *newline;
+    while (!reader->stopped && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+        if (input->skipping || newline - at >= SS_LOG_LINE_MAX) {
+            reader->line++;
+            broken_line(reader);
+            input->skipping = false;
+        } else {
+            read_line(reader, at, (size_t)(newline - at));
+        }
+        at = newline + 1;
+    }
+    input->held = (size_t)(end - at);
+    if (input->held >= SS_LOG_LINE_MAX) {
+        input->skipping = true;
+        input->held = 0;
+    } else {
+        memmove(input->buffer, at, input->held);
+    }
+}
+
+bool ss_input_read(struct ss_reader *reader, struct ss_input *input)
+{
+    ssize_t got = 0;
+    if (!input->buffer)
+        input->buffer = malloc(BUFFER_SIZE);
+    while (input->buffer && !reader->stopped) {
+        got = read(input->fd, input->buffer + input->held, BUFFER_SIZE - input->held);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0)
-            ss_report_problem(reader->report, true, reader->file, "cannot be read: %s",
-                              strerror(errno));
         if (got <= 0)
             break;
-        total += (uint64_t)got;
-        held += (size_t)got;
-        char *at = buffer, *end = buffer + held, *newline;
-        while (!reader->stopped && (newline = memchr(at, '\n', (size_t)(end - at)))) {
-            if (skipping || newline - at >= SS_LOG_LINE_MAX) {
-                reader->line++;
-                broken_line(reader);
-                skipping = false;
-            } else {
-                read_line(reader, at, (size_t)(newline - at));
-            }
-            at = newline + 1;
-        }
-        held = (size_t)(end - at);
-        if (held >= SS_LOG_LINE_MAX) {
-            skipping = true;
-            held = 0;
-        } else {
-            memmove(buffer, at, held);
-        }
+        input->total += (uint64_t)got;
+        input->held += (size_t)got;
+        take_lines(reader, input);
     }
-    if (held && !reader->stopped) {
+    bool later = got < 0 && errno == EAGAIN;
+    if (got < 0 && !later)
+        ss_report_problem(reader->report, true, reader->file, "cannot be read: %s",
+                          strerror(errno));
+    if (!input->held) {
+        free(input->buffer);
+        input->buffer = NULL;
+    }
+    return later;
+}
+
+bool ss_input_end(struct ss_reader *reader, struct ss_input *input)
+{
+    bool cut = input->skipping;
+    if (input->held && !reader->stopped) {
         /* The last line has no newline: whole by chance, or cut. */
         json_error_t error;
-        json_t *whole = json_loadb(buffer, held, JSON_ALLOW_NUL, &error);
+        json_t *whole = json_loadb(input->buffer, input->held, JSON_ALLOW_NUL, &error);
         if (whole || !reader->started)
-            read_line(reader, buffer, held);
-        cut = !whole && reader->started;
+            read_line(reader, input->buffer, input->held);
+        cut |= !whole && reader->started;
         json_decref(whole);
     }
-    free(buffer);
-    if (total == 0 && !reader->stopped) {
+    free(input->buffer);
+    input->buffer = NULL;
+    input->held = 0;
+    return cut;
+}
+
+void ss_reader_end(struct ss_reader *reader, bool cut)
+{
+    report_broken(reader, cut);
+    end_runs(reader);
+}
+
+static void read_descriptor(struct ss_reader *reader, int fd)
+{
+    struct ss_input input = {.fd = fd};
+    ss_input_read(reader, &input);
+    bool cut = ss_input_end(reader, &input);
+    if (input.total == 0 && !reader->stopped) {
         ss_report_problem(reader->report, true, reader->file,
                           "empty: nothing was written to it (is the disk full?)");
         reader->stopped = true;
     }
-    report_broken(reader, cut || skipping);
-    end_runs(reader);
+    ss_reader_end(reader, cut);
 }
 
 static void read_file(struct ss_report *report, const char *path)
@@ -279,7 +310,7 @@ static void read_file(struct ss_report *report, const char *path)
         close(fd);
 }
 
-static int is_log(const struct dirent *entry)
+int ss_is_log(const struct dirent *entry)
 {
     return ss_text_ends(entry->d_name, ".jsonl");
 }
@@ -292,7 +323,7 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         return;
     }
     struct dirent **entries = NULL;
-    int count = scandir(path, &entries, is_log, alphasort);
+    int count = scandir(path, &entries, ss_is_log, alphasort);
     if (count < 0) {
         ss_report_problem(report, true, path, "cannot be read: %s", strerror(errno));
         return;

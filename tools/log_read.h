@@ -50,6 +50,30 @@ struct ss_reader {
     struct ss_run *runs; /* the latest first */
 };
 
+/* ---- log_read.c ------------------------------------------------------------------------------ */
+
+/* What the lines of one reader come from. Begins with fd alone set. */
+struct ss_input {
+    int fd;
+    char *buffer;  /* NULL where nothing is held */
+    size_t held;   /* the bytes of a line that is not whole yet */
+    bool skipping; /* inside a line that is too long */
+    uint64_t total;
+};
+
+/* Reads on, up to the end of what is there. True: fd does not block, and may have more later. */
+bool ss_input_read(struct ss_reader *reader, struct ss_input *input);
+
+/* Ends an input whose end has been read: true where its last line is cut. fd stays open. */
+bool ss_input_end(struct ss_reader *reader, struct ss_input *input);
+
+/* Ends a reader: what has no summary is counted by its lines, what could not be read is told. */
+void ss_reader_end(struct ss_reader *reader, bool cut);
+
+/* Whether a directory's entry is a log by its name: for scandir. */
+struct dirent;
+int ss_is_log(const struct dirent *entry);
+
 /* ---- log_values.c ---------------------------------------------------------------------------- */
 
 /* The text of a key, kept; NULL where it has none. */

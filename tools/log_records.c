@@ -101,8 +101,10 @@ static void end_suspicions(struct ss_run *run, int64_t serial, struct ss_violati
 /* The worst of a fingerprint is the one that is shown and graded by, whichever came first. */
 static void show_worse(struct ss_violation *violation, struct ss_run *run, const json_t *record)
 {
-    if (ss_severity_of(record) > violation->severity)
-        ss_fill_violation(violation, run, record);
+    if (ss_severity_of(record) <= violation->severity)
+        return;
+    ss_fill_violation(violation, run, record);
+    violation->prepared = violation->shown = false;
 }
 
 /* The violation with this fingerprint in the report, made where it is new. */

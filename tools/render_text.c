@@ -350,12 +350,11 @@ void ss_print_violation(FILE *out, const struct ss_violation *violation,
 
 void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_style *style)
 {
-    for (const struct ss_violation *violation = report->violations; violation;
-         violation = violation->next)
-        ss_print_violation(out, violation, report, style);
-    for (const struct ss_violation *suspicion = report->suspicions; suspicion;
-         suspicion = suspicion->next)
-        ss_print_violation(out, suspicion, report, style);
+    const struct ss_violation *const lists[] = {report->violations, report->suspicions};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct ss_violation *at = lists[i]; at; at = at->next)
+            if (!at->shown)
+                ss_print_violation(out, at, report, style);
     const char *verdict = ss_verdict_text(report);
     if (verdict)
         fprintf(out, "%s%s" SS_PLAIN "\n", ss_text_starts(verdict, "NOTHING") ? SS_YELLOW : "",

@@ -10,6 +10,7 @@
 
 #include "command_line.h"
 #include "commands.h"
+#include "follow.h"
 #include "suppressions.h"
 #include "tests.h"
 #include "text.h"
@@ -104,12 +105,13 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
     }
 }
 
-enum { OUTPUT, CHECK, DENY, ROOT };
+enum { OUTPUT, CHECK, DENY, FOLLOW, ROOT };
 
 static const struct ss_flag flags[] = {
     [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
     [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
     [DENY] = {"deny", "RULE|warnings", "with --check: this counts too"},
+    [FOLLOW] = {"follow", NULL, "tell of what strays as the logs grow, until interrupted"},
     [ROOT] = {"root", "DIR", "the programs that ran are below DIR: a container's files"},
     SS_STYLE_FLAGS,
     {NULL, NULL, NULL},
@@ -130,7 +132,7 @@ struct settings {
     struct ss_style style;
     struct ss_deny deny;
     const char *output;
-    bool check;
+    bool check, follow;
 };
 
 static int read_flags(int argc, char **argv, struct settings *settings)
@@ -146,6 +148,9 @@ static int read_flags(int argc, char **argv, struct settings *settings)
         case CHECK:
             settings->check = true;
             break;
+        case FOLLOW:
+            settings->follow = true;
+            break;
         case ROOT:
             ss_symbolize_below(value);
             break;
@@ -157,20 +162,28 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             ss_style_flag(&usage, flags[flag].name, value, &settings->style);
         }
     }
+    if (settings->follow && !settings->style.format->marked)
+        ss_usage_error(&usage, "option `--follow`: the format can only be text");
     return index;
 }
 
-/* Reads the logs of the last run. False, and said: there was none. */
-static bool read_last_run(struct ss_report *report)
+/* The directory of the last run; NULL, and said: there was none. */
+static const char *last_run(void)
 {
-    struct stat status;
     const char *last = ss_log_place_last();
-    if (!last) {
+    if (!last)
         fputs("strayspan: no log given, and no run is known\n"
               "       try: strayspan run PROGRAM, or strayspan report LOG\n",
               stderr);
+    return last;
+}
+
+static bool read_last_run(struct ss_report *report)
+{
+    struct stat status;
+    const char *last = last_run();
+    if (!last)
         return false;
-    }
     if (stat(last, &status) != 0 && errno == ENOENT) {
         fprintf(stderr, "strayspan: nothing strayed in the last run: its logs (%s) are removed\n",
                 ss_text_clean(last));
@@ -193,12 +206,58 @@ bool ss_report_read(struct ss_report *report, char **paths)
     return true;
 }
 
+/* Where the report goes, opened; NULL, and said: it cannot be written. */
+static FILE *open_output(const struct settings *settings)
+{
+    FILE *out = settings->output ? fopen(settings->output, "we") : stdout;
+    if (!out)
+        fprintf(stderr, "strayspan: %s: cannot be written: %s\n", ss_text_clean(settings->output),
+                strerror(errno));
+    return out;
+}
+
+/* Writes the report, or what of it is left to write, and gives our exit status. */
+static int conclude(const struct settings *settings, struct ss_report *report, FILE *out)
+{
+    bool written = ss_report_write(report, &settings->style, out);
+    int problem = errno;
+    if (settings->output && fclose(out) != 0 && written) {
+        problem = errno;
+        written = false;
+    }
+    if (!written) {
+        fprintf(stderr, "strayspan: %s: could not be written: %s\n",
+                settings->output ? ss_text_clean(settings->output) : "standard output",
+                strerror(problem));
+        return SS_EXIT_UNREADABLE;
+    }
+    uint64_t errors, warnings;
+    ss_deny_count(report, &settings->deny, &errors, &warnings);
+    if (ss_report_unreadable(report))
+        return SS_EXIT_UNREADABLE;
+    return settings->check && errors + warnings ? SS_EXIT_SOMETHING : 0;
+}
+
+static int follow(const struct settings *settings, struct ss_report *report, char **paths)
+{
+    const char *directory = *paths ? NULL : last_run();
+    if (!*paths && !directory)
+        return SS_EXIT_UNREADABLE;
+    char *last[] = {directory ? ss_text_copy(directory, strlen(directory)) : NULL, NULL};
+    FILE *out = open_output(settings);
+    if (!out || !ss_follow(report, *paths ? paths : last, &settings->style, out))
+        return SS_EXIT_UNREADABLE;
+    return conclude(settings, report, out);
+}
+
 int ss_report(int argc, char **argv)
 {
     struct settings settings = {.check = false};
     struct ss_report report;
     int index = read_flags(argc, argv, &settings);
     ss_report_init(&report);
+    if (settings.follow)
+        return follow(&settings, &report, argv + index);
     if (!ss_report_read(&report, argv + index))
         return SS_EXIT_UNREADABLE;
     if (!report.files && !report.problems && settings.style.format->marked)
@@ -212,28 +271,6 @@ int ss_report(int argc, char **argv)
                     ss_text_clean_to(problem->message, 400));
     if (unreadable && !report.processes)
         return SS_EXIT_UNREADABLE;
-
-    FILE *out = settings.output ? fopen(settings.output, "we") : stdout;
-    if (!out) {
-        fprintf(stderr, "strayspan: %s: cannot be written: %s\n", ss_text_clean(settings.output),
-                strerror(errno));
-        return SS_EXIT_UNREADABLE;
-    }
-    bool written = ss_report_write(&report, &settings.style, out);
-    int problem = errno;
-    if (settings.output && fclose(out) != 0 && written) {
-        problem = errno;
-        written = false;
-    }
-    if (!written) {
-        fprintf(stderr, "strayspan: %s: could not be written: %s\n",
-                settings.output ? ss_text_clean(settings.output) : "standard output",
-                strerror(problem));
-        return SS_EXIT_UNREADABLE;
-    }
-    uint64_t errors, warnings;
-    ss_deny_count(&report, &settings.deny, &errors, &warnings);
-    if (unreadable)
-        return SS_EXIT_UNREADABLE;
-    return settings.check && errors + warnings ? SS_EXIT_SOMETHING : 0;
+    FILE *out = open_output(&settings);
+    return out ? conclude(&settings, &report, out) : SS_EXIT_UNREADABLE;
 }

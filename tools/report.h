@@ -220,6 +220,7 @@ struct ss_violation {
     int rule;       /* row; -1: a rule of another version */
     bool suspicion; /* in ss_report.suspicions */
     bool prepared;  /* ss_report_prepare has seen it */
+    bool shown;     /* by --follow */
     enum ss_severity severity;
     const char *fingerprint, *group, *key;
     const char *program;

@@ -107,6 +107,12 @@ static void add_sites(const struct ss_violation *violation, struct texts *functi
     }
 }
 
+/* Before its process has ended it is not known how often it happened. */
+static uint64_t times_of(const struct ss_violation *violation)
+{
+    return violation->times ? violation->times : 1;
+}
+
 static bool is_suppressed(struct ss_suppressions *list, const struct ss_violation *violation)
 {
     struct texts functions = {.count = 0}, modules = {.count = 0};
@@ -121,7 +127,7 @@ static bool is_suppressed(struct ss_suppressions *list, const struct ss_violatio
                   [SS_SUPPRESSION_MODULE] = {modules.at, modules.count}}};
     for (; list; list = list->next)
         if (list->in_force && ss_suppression_matches(&list->line, &subject)) {
-            list->count += violation->times;
+            list->count += times_of(violation);
             return true;
         }
     return false;
@@ -134,7 +140,7 @@ static size_t take_out(struct ss_report *report, struct ss_violation **first,
     size_t count = 0;
     while (*first) {
         if (is_suppressed(report->suppressions, *first)) {
-            report->seen.suppressed += (*first)->suspicion ? 0 : (*first)->times;
+            report->seen.suppressed += (*first)->suspicion ? 0 : times_of(*first);
             *first = (*first)->next;
             count++;
         } else {

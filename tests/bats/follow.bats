@@ -1,0 +1,215 @@
+# strayspan report --follow: what strays is told once, as the logs grow, whatever becomes of their files.
+setup() {
+    load setup
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    cd "$BATS_TEST_TMPDIR" || return
+    # A log in pieces: what comes before the violation, the violation, and the rest.
+    strayspan_run "$c/foreign_thread_exit"
+    grep -n '"type":"violation"' "$strayspan_log" >found
+    IFS=: read -r number _ <found
+    head -n "$((number - 1))" "$strayspan_log" >begin.part
+    sed -n "${number}p" "$strayspan_log" >violation.part
+    tail -n "+$((number + 1))" "$strayspan_log" >end.part
+}
+
+teardown() {
+    [ -z "${follower-}" ] || kill -KILL "$follower" 2>/dev/null || true
+}
+
+follow() {
+    "$STRAYSPAN" report --follow "$@" >told 2>errors 3>&- &
+    follower=$!
+}
+
+# Waits until `told` has the text so often.
+wait_for() {
+    local turn
+    for turn in {1..150}; do
+        [ "$(grep -c -- "$1" told)" -lt "${2-1}" ] || return 0
+        sleep 0.1
+    done
+    fail "not told ${2-1} times: $1; but: $(cat told errors)"
+}
+
+# Ends the follower as a user would; sets status and output.
+finish() {
+    sleep 0.5
+    kill -INT "$follower"
+    status=0
+    wait "$follower" || status=$?
+    follower=
+    output=$(cat told)
+    mapfile -t lines <told
+}
+
+error='^error\[foreign-thread-exit\]'
+
+@test "a growing log: told at once, in whole lines, once; the end when interrupted" {
+    cp begin.part log
+    follow --check log
+    sleep 0.5
+    head -c 200 violation.part >>log
+    sleep 0.5
+    refute [ -s told ]
+    tail -c +201 violation.part >>log
+    wait_for "$error"
+    refute grep -q '^seen:' told
+    sed 's/"count":1,/"count":2,/' violation.part >>log
+    cat end.part >>log
+    finish
+    assert_equal "$status" 1
+    assert_equal "$(grep -c "$error" told)" 1
+    assert_line 'found:   1 error'
+    assert_line --regexp '^seen: +1 process, 1 span, 1 enter on 2 threads'
+    assert_equal "$(cat errors)" ''
+    # As a report of the whole log.
+    run grep -c 'is made at' told
+    assert_output 1
+}
+
+@test "renamed while it grows: what is still written to the old file, and what comes to the new one" {
+    cp begin.part log
+    exec 7>>log
+    follow log
+    sleep 0.5
+    mv log log.1
+    sed 's/"run":"[^"]*"/"run":"0123456789abcdef"/' begin.part >log
+    sleep 0.5
+    cat violation.part >&7
+    wait_for "$error"
+    # The same fingerprint is one violation; another one is told too.
+    sed 's/"run":"[^"]*"/"run":"0123456789abcdef"/; s/"fingerprint":"[^"]*"/"fingerprint":"00000000000000aa"/; s/"group":"[^"]*"/"group":"00000000000000bb"/; s/"name":"job"/"name":"other"/' violation.part >>log
+    wait_for 'span `other`'
+    exec 7>&-
+    # Again, and away: a record of the first process, whose modules were told of two files ago.
+    mv log log.2
+    { sed 's/"fingerprint":"[^"]*"/"fingerprint":"00000000000000cc"/; s/"group":"[^"]*"/"group":"00000000000000dd"/; s/"name":"job"/"name":"third"/' violation.part && cat end.part; } >log
+    wait_for 'span `third`'
+    rm log
+    finish
+    assert_success
+    assert_line 'found:   3 errors'
+    # Its frames have names, as the modules are known still.
+    assert_equal "$(grep -A2 'span `third`' told | grep -c 'foreign_thread_exit\.c:')" 1
+    assert_equal "$(cat errors)" ''
+}
+
+@test "cut to nothing while it grows, as by copytruncate: it is read from its start" {
+    cp begin.part log
+    follow log
+    sleep 0.5
+    : >log
+    cat violation.part >>log
+    wait_for "$error"
+    cat end.part >>log
+    finish
+    assert_success
+    assert_line 'found:   1 error'
+}
+
+@test "a directory: logs that come while it is followed, in the order in which they come" {
+    mkdir logs
+    follow logs logs/
+    sleep 0.3
+    strayspan_run "$c/foreign_thread_exit"
+    cp "$strayspan_log" logs/1.jsonl
+    wait_for "$error"
+    echo 'no log' >logs/2.txt
+    local program
+    for program in lost_close two_misuses annotated_plain; do
+        STRAYSPAN_OPTIONS="log_path=$PWD/logs/%e.%p.jsonl" LD_PRELOAD=$STRAYSPAN_SHIM "$c/$program" >/dev/null 2>&1
+    done
+    wait_for '^warning\[lost-close\]'
+    wait_for '^error\[exit-without-enter\]' 2
+    : >logs/empty.jsonl
+    finish
+    assert_success
+    assert_line 'found:   3 errors, 1 warning'
+    assert_line --regexp '^seen: +4 processes'
+    assert_equal "$(cat errors)" ''
+}
+
+@test "more logs than there may be open files" {
+    mkdir logs
+    local i
+    for i in {1..80}; do
+        cat begin.part violation.part end.part | sed "s/\"run\":\"[^\"]*\"/\"run\":\"00000000000000$i\"/" >"logs/$i.jsonl"
+    done
+    (ulimit -n 40 && exec "$STRAYSPAN" report --follow logs >told 2>errors 3>&-) &
+    follower=$!
+    wait_for "$error"
+    sleep 1
+    finish
+    assert_success
+    assert_equal "$(grep -c "$error" told)" 1
+    assert_line --regexp '^seen: +80 processes'
+}
+
+@test "standard input, among other lines, until it ends" {
+    { echo 'the program says' && cat begin.part && sed 's/^/app-1 | /' violation.part && echo 'and ends' && cat end.part; } |
+        { run --separate-stderr timeout 20 "$STRAYSPAN" report --follow --check - && declare -p status output >result; }
+    source result
+    assert_equal "$status" 1
+    assert_output --partial 'error[foreign-thread-exit]'
+    assert_output --partial 'found:   1 error'
+    run timeout 20 "$STRAYSPAN" report --follow - </dev/null
+    [ "$status" != 124 ]
+}
+
+@test "a suppressed violation is not told, one that became worse is told again" {
+    printf '*:span=job\n' >supp
+    cp begin.part log
+    cat violation.part >>log
+    follow --suppressions supp log
+    sleep 0.5
+    cat end.part >>log
+    finish
+    assert_success
+    refute_output --partial 'error['
+    assert_line 'unseen:  1 violation suppressed'
+
+    { cat begin.part && sed 's/"severity":"error"/"severity":"warning"/' violation.part; } >log
+    follow log
+    wait_for '^warning\[foreign'
+    sed 's/"count":1,/"count":2,/' violation.part >>log
+    wait_for "$error"
+    cat end.part >>log
+    finish
+    assert_line 'found:   1 error'
+}
+
+@test "what cannot be followed is named: 2" {
+    run --separate-stderr timeout 20 "$STRAYSPAN" report --follow missing.log
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'strayspan: missing\.log: cannot be read: No such file'
+    run --separate-stderr timeout 20 "$STRAYSPAN" report --follow
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'no log given, and no run is known'
+    run --separate-stderr timeout 20 "$STRAYSPAN" report --follow --format json begin.part
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'the format can only be text'
+    # A log of another version, or of something else, is over; the others are not.
+    sed 's/"v":1/"v":2/' begin.part >newer.log
+    echo foreign >foreign.log
+    run --separate-stderr timeout 20 "$STRAYSPAN" report --follow newer.log foreign.log
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'newer\.log: line 1: a log of version 2'
+    assert_regex "$stderr" 'foreign\.log: not a strayspan log'
+    cp begin.part log
+    follow newer.log log
+    sleep 0.5
+    cat violation.part end.part >>log
+    wait_for "$error"
+    finish
+    assert_equal "$status" 2
+    assert_line 'found:   1 error'
+}
+
+@test "a log whose process was killed while it wrote: what is whole is told, the rest is said" {
+    { cat begin.part violation.part && head -c 50 end.part; } >log
+    follow log
+    wait_for "$error"
+    finish
+    assert_success
+    assert_output --regexp 'its last line.* is cut'
+}
