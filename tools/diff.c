@@ -159,8 +159,10 @@ static void read_baseline(struct comparison *comparison, enum side side, const j
         say_problem(comparison, true, path,
                     "a report of another version: use the strayspan that wrote it");
     json_array_foreach(json_object_get(document, "errors"), index, item)
-        say_problem(comparison, false, path,
-                    ss_text("when it was written: %s", or_unknown(text_of(item, "message"))));
+    {
+        const char *message = or_unknown(text_of(item, "message"));
+        say_problem(comparison, false, path, ss_text("when it was written: %s", message));
+    }
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         json_array_foreach(json_object_get(document, lists[i]), index, item)
         {

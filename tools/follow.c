@@ -202,10 +202,9 @@ static bool begin(struct following *following)
 {
     bool good = true;
     for (char **at = following->paths; *at; at++) {
-        struct tail *tail;
         if (strcmp(*at, "-") == 0) {
             add_stdin(following);
-        } else if (!is_directory(*at) && !open_newest(tail = add_tail(following, *at, false))) {
+        } else if (!is_directory(*at) && !open_newest(add_tail(following, *at, false))) {
             fprintf(stderr, "strayspan: %s: cannot be read: %s\n", ss_text_clean(*at),
                     strerror(errno));
             good = false;

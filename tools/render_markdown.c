@@ -5,6 +5,9 @@
 #include "render.h"
 #include "text.h"
 
+/* A step summary of GitHub's may be 1 MiB long. */
+enum { ROWS_MAX = 400, DETAILS_SIZE_MAX = 512 * 1024 };
+
 /* Text between tags and in cells: whatever could be markup, a link or a mention is a character
  * reference. */
 static void print_escaped(FILE *out, const char *text)
@@ -62,16 +65,19 @@ static void print_row(FILE *out, const struct ss_violation *violation)
     fprintf(out, "| %llu |\n", (unsigned long long)violation->times);
 }
 
-static void print_details(FILE *out, const struct ss_report *report,
-                          const struct ss_violation *violation, const struct ss_style *style)
+/* Returns how many bytes its text takes. */
+static size_t print_details(FILE *out, const struct ss_report *report,
+                            const struct ss_violation *violation, const struct ss_style *style)
 {
+    const char *text = ss_plain_text(report, violation, style);
     fprintf(out, "\n<details><summary><b>%s[", word_of(violation));
     print_escaped(out, ss_text_clean(violation->rule_code));
     fputs("]</b>: ", out);
     print_escaped(out, ss_title_text(violation));
     fputs("</summary>\n\n", out);
-    print_block(out, ss_plain_text(report, violation, style));
+    print_block(out, text);
     fputs("\n</details>\n", out);
+    return strlen(text);
 }
 
 void ss_render_markdown(FILE *out, const struct ss_report *report, const struct ss_style *style)
@@ -92,12 +98,22 @@ void ss_render_markdown(FILE *out, const struct ss_report *report, const struct 
         fputs("| | rule | span | where | whose defect | times |\n| --- | --- | --- | --- | --- | "
               "---: |\n",
               out);
+    size_t rows = 0, size = 0, left_out = 0;
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        for (const struct ss_violation *at = lists[i]; at; at = at->next)
+        for (const struct ss_violation *at = lists[i]; at && rows < ROWS_MAX; at = at->next, rows++)
             print_row(out, at);
+    size_t left = report->violation_count + report->suspicion_count - rows;
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct ss_violation *at = lists[i]; at; at = at->next)
-            print_details(out, report, at, style);
+            if (size < DETAILS_SIZE_MAX)
+                size += print_details(out, report, at, style);
+            else
+                left_out++;
+    if (left_out)
+        fprintf(out,
+                "\n%zu more are not told here, %zu of them not in the table; the report as text "
+                "has all.\n",
+                left_out, left);
     fputs(found ? "\n" : "", out);
     print_block(out, ss_plain_text(report, NULL, style));
 }

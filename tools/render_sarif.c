@@ -98,9 +98,24 @@ static const char *message_text(const struct ss_violation *violation)
     return text;
 }
 
-static json_t *result_value(const struct ss_violation *violation)
+/* strayspanGroup is what `diff` and baselines go by; primaryLocationLineHash what GitHub does, which else takes
+ * it from the source's lines: an alert would be new with each change to them. groups: how many results each
+ * group has so far. */
+static json_t *fingerprints_value(json_t *groups, const char *group)
 {
-    json_t *object = json_object(), *locations = json_array(), *prints = json_object();
+    json_t *object = json_object();
+    if (group) {
+        json_int_t count = json_integer_value(json_object_get(groups, group)) + 1;
+        set(groups, group, json_integer(count));
+        set(object, "strayspanGroup/v1", ss_json_text(group));
+        set(object, "primaryLocationLineHash", ss_json_text(ss_text("%s:%lld", group, count)));
+    }
+    return object;
+}
+
+static json_t *result_value(const struct ss_violation *violation, json_t *groups)
+{
+    json_t *object = json_object(), *locations = json_array();
     json_t *properties = json_object();
     set(object, "ruleId", ss_json_text(violation->rule_code));
     if (violation->rule >= 0)
@@ -110,9 +125,7 @@ static json_t *result_value(const struct ss_violation *violation)
     json_array_append_new(locations, main_location(violation));
     set(object, "locations", locations);
     set(object, "relatedLocations", related_locations(violation));
-    if (violation->group)
-        set(prints, "strayspanGroup/v1", ss_json_text(violation->group));
-    set(object, "partialFingerprints", prints);
+    set(object, "partialFingerprints", fingerprints_value(groups, violation->group));
     if (violation->times)
         set(object, "occurrenceCount", json_integer((json_int_t)violation->times));
     set(properties, "span", ss_json_text(violation->span.name));
@@ -169,7 +182,7 @@ void ss_render_sarif(FILE *out, const struct ss_report *report, const struct ss_
 {
     json_t *document = json_object(), *runs = json_array(), *run = json_object();
     json_t *tool = json_object(), *driver = json_object(), *rules = json_array();
-    json_t *results = json_array(), *invocations = json_array();
+    json_t *results = json_array(), *invocations = json_array(), *groups = json_object();
     (void)style;
     for (int i = 0; i < SS_RULE_COUNT; i++)
         json_array_append_new(rules, rule_value(i));
@@ -180,7 +193,7 @@ void ss_render_sarif(FILE *out, const struct ss_report *report, const struct ss_
     const struct ss_violation *const lists[] = {report->violations, report->suspicions};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct ss_violation *at = lists[i]; at; at = at->next)
-            json_array_append_new(results, result_value(at));
+            json_array_append_new(results, result_value(at, groups));
     json_array_append_new(invocations, invocation_value(report));
     set(run, "tool", tool);
     set(run, "invocations", invocations);
@@ -189,5 +202,6 @@ void ss_render_sarif(FILE *out, const struct ss_report *report, const struct ss_
     set(document, "$schema", json_string("https://json.schemastore.org/sarif-2.1.0.json"));
     set(document, "version", json_string("2.1.0"));
     set(document, "runs", runs);
+    json_decref(groups);
     ss_json_write(out, document);
 }

@@ -19,24 +19,23 @@ make_logs() {
     done
 }
 
-# Holds the SARIF file against the published schema, where STRAYSPAN_SARIF_SCHEMA names it.
+# Holds the SARIF file against the published schema, where it is in the cache of tests/validate_sarif, and against what
+# consumers want of it.
 assert_sarif() {
     jq -e '.version == "2.1.0" and (.runs | length) == 1
         and (.runs[0].tool.driver.rules | map(.id) | length == (unique | length))
         and ([.runs[0] as $run | $run.results[]
             | $run.tool.driver.rules[.ruleIndex].id == .ruleId
                 and (.message.text | length > 0)
+                and ($run.tool.driver.rules[.ruleIndex].help | (.text | length > 0) and (.markdown | length > 0))
                 and (.level | IN("error", "warning", "note"))
                 and (.locations | length) == 1
                 and (.locations[0].physicalLocation.artifactLocation.uri | test("^[A-Za-z0-9._~/%:-]+$"))
-                and (.partialFingerprints["strayspanGroup/v1"] | test("^[0-9a-f]{16}$"))] | all)' "$1" >/dev/null ||
+                and (.partialFingerprints["strayspanGroup/v1"] | test("^[0-9a-f]{16}$"))] | all)
+        and ([.runs[0].results[].partialFingerprints.primaryLocationLineHash] | length == (unique | length))' "$1" >/dev/null ||
         fail "$1 is no such SARIF: $(head -c 2000 "$1")"
-    [ -z "${STRAYSPAN_SARIF_SCHEMA-}" ] || python3 -W ignore -c '
-import json, sys, jsonschema
-schema = json.load(open(sys.argv[1]))
-kind = jsonschema.validators.validator_for(schema)
-errors = [f"{list(e.absolute_path)}: {e.message[:200]}" for e in kind(schema).iter_errors(json.load(open(sys.argv[2])))]
-sys.exit("\n".join(errors) if errors else 0)' "$STRAYSPAN_SARIF_SCHEMA" "$1"
+    run "$root/tests/validate_sarif" --offline "$1"
+    [ "$status" = 77 ] || assert_success
 }
 
 @test "SARIF: one result per violation, its rule, its line, its group, and the enter beside it" {
@@ -70,17 +69,19 @@ sys.exit("\n".join(errors) if errors else 0)' "$STRAYSPAN_SARIF_SCHEMA" "$1"
     assert_regex "$stderr" 'strayspan: missing\.jsonl: cannot be read'
 }
 
-# Prints tests, failures, errors, skipped and the failures' types of a JUnit file, as a parser reads it.
+# Prints tests, failures, errors, skipped and the failures' types of a JUnit file, as readers of it see them.
 junit() {
-    python3 -c '
-import sys, xml.etree.ElementTree as tree
-root = tree.parse(sys.argv[1]).getroot()
-cases = root.findall("./testsuite/testcase")
-assert root.tag == "testsuites" and len(cases) == int(root.get("tests")), len(cases)
-for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-    assert len(root.findall(f"./testsuite/testcase/{tag}")) == int(root.get(name)), name
-print(*(root.get(n) for n in ("tests", "failures", "errors", "skipped")),
-      *sorted(f.get("type") for f in root.iter("failure")))' "$1"
+    xmllint --noout "$1"
+    /usr/bin/python3 -c '
+import sys, junitparser
+root = junitparser.JUnitXml.fromfile(sys.argv[1])
+assert isinstance(root, junitparser.JUnitXml)
+told = [root.tests, root.failures, root.errors, root.skipped]
+results = [result for suite in root for case in suite for result in case.result]
+root.update_statistics()
+assert told == [root.tests, root.failures, root.errors, root.skipped], told
+assert all(case.name and case.classname for suite in root for case in suite)
+print(*told, *sorted(r.type for r in results if isinstance(r, junitparser.Failure)))' "$1"
 }
 
 @test "JUnit: what counts is a failure; --deny makes it count" {
@@ -95,6 +96,8 @@ print(*(root.get(n) for n in ("tests", "failures", "errors", "skipped")),
     report --format junit --deny warnings --output denied.xml "$strayspan_log"
     assert_equal "$(junit denied.xml)" '2 1 0 0 foreign-thread-exit'
     # Names with what XML has no room for.
+    strayspan_run "$c/long_names"
+    cp "$strayspan_log" logs/long_names.jsonl
     report --format junit --output all.xml logs
     assert_success
     junit all.xml
@@ -116,15 +119,48 @@ print(*(root.get(n) for n in ("tests", "failures", "errors", "skipped")),
     assert_success
     assert_line --index 0 --partial '## strayspan: '
     assert_line --partial "| error | foreign-thread-exit |"
+    # As GitHub renders it: all rows and blocks, and nothing ends them early.
+    local violations
+    violations=$("$STRAYSPAN" report --format json logs | jq '.violations | length')
+    printf '%s\n' "$output" | cmark-gfm -e table -e tagfilter -e autolink --unsafe >out.html
+    assert_equal "$(grep -c '^<td>' out.html)" "$((violations * 5))"
+    assert_equal "$(grep -c '^<details>' out.html)" "$violations"
+    assert_equal "$(grep -c '<pre' out.html)" "$((violations + 1))"
+    { echo '<html>' && cat out.html && echo '</html>'; } | xmllint --noout -
     jq -c '(.. | strings | select(. == "job")) |= "a|b`<img src=x>``` @you [x](http://e)\n# h"' logs/foreign_thread_exit.jsonl >forged.log
     report --format markdown forged.log
     assert_success
     # Outside the blocks none of it is left as it is.
+    printf '%s\n' "$output" | cmark-gfm -e table -e tagfilter -e autolink --unsafe >forged.html
+    refute grep -E '<(img|a|h1|code>b)' forged.html
+    assert_equal "$(grep -c '<pre' forged.html)" 2
     run awk '/^```/ { inside = !inside; next } !inside' <<<"$output"
     refute_output --partial '<img'
     refute_output --partial '@you'
     refute_output --partial '](http'
     refute_line --regexp '^# h'
+}
+
+@test "markdown of very many violations: as long as a step summary may be, and what is left out is said" {
+    strayspan_run "$c/many_misuses" 1
+    python3 - "$strayspan_log" >many.log <<'END'
+import json, sys
+for record in map(json.loads, open(sys.argv[1])):
+    if record["type"] == "summary":
+        continue
+    for i in range(3000 if record["type"] == "violation" else 1):
+        if record["type"] == "violation":
+            record.update(fingerprint="%016x" % (i * 7919), group="%016x" % i)
+            record["span"]["name"] = "<&>" * 25 + str(i)
+            record["exited"]["stack"][0][1] += 1
+        print(json.dumps(record, separators=(",", ":")))
+END
+    "$STRAYSPAN" report --format markdown --output many.md many.log
+    [ "$(wc -c <many.md)" -lt 1000000 ] || fail "$(wc -c <many.md) bytes"
+    run tail -n 40 many.md
+    assert_line --regexp '^[0-9]+ more are not told here, [0-9]+ of them not in the table'
+    "$STRAYSPAN" report --format sarif --output many.sarif many.log
+    assert_sarif many.sarif
 }
 
 @test "no host, value or argument is in what leaves the machine, unless it is asked for" {
@@ -184,4 +220,44 @@ END
     report --format yaml x
     assert_equal "$status" 2
     assert_regex "$stderr" 'unknown format `yaml`; there are text, json, sarif, junit, markdown'
+}
+
+# Prints the commands of a block of the README, which is YAML: all that stands under `run` and `script`, in order.
+commands_of() {
+    /usr/bin/python3 -c '
+import sys, textwrap, yaml
+text = open(sys.argv[1]).read().split("    # " + sys.argv[2])[1].split("\n\n")[0].split("\n", 1)[1]
+block = yaml.safe_load(textwrap.dedent(text))
+for step in block["steps"] if "steps" in block else []:
+    print(step.get("run", ""))
+for job in block.values():
+    if isinstance(job, dict):
+        print(*job["script"], *job["after_script"], sep="\n")' "$root/README.md" "$1"
+}
+
+@test "the lines of the README for GitHub and GitLab do what they are there for" {
+    mkdir -p target/debug bin
+    cp "$c/foreign_thread_exit" target/debug/app
+    ln -s "$STRAYSPAN" bin/strayspan
+    ln -s "$STRAYSPAN_SHIM" bin/
+    local place command
+    export PATH=$PWD/bin:$PATH GITHUB_STEP_SUMMARY=$PWD/summary.md
+    for place in GitHub GitLab; do
+        rm -rf logs
+        commands_of "$place" >commands
+        assert [ -s commands ]
+        while IFS= read -r command; do
+            [ -n "$command" ] || continue
+            run bash -c "$command"
+            case $command in
+            'strayspan run '*) assert_equal "$status" 66 ;;
+            'strayspan report '*) assert_success ;;
+            *) fail "what is this? $command" ;;
+            esac
+        done <commands
+    done
+    assert_sarif strayspan.sarif
+    assert_equal "$(jq '.runs[0].results | length' strayspan.sarif)" 1
+    assert_equal "$(junit strayspan.xml)" '2 1 0 0 foreign-thread-exit'
+    grep -q '^| error | foreign-thread-exit |' summary.md
 }
