@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -77,28 +78,33 @@ static void close_first(struct tail *tail)
     memmove(first, first + 1, --tail->count * sizeof *first);
 }
 
-/* Opens what the name stands for now, where that is another file than the last. False: errno says why. */
-static bool open_newest(struct tail *tail)
+/* Opens what the name stands for now, where that is another file than the last. Returns why it could not,
+ * until the next call, NULL where it could. */
+static const char *open_newest(struct tail *tail)
 {
+    static char why[128];
     struct stat status;
     const struct file *last = tail->count ? &tail->files[tail->count - 1] : NULL;
-    if (stat(tail->path, &status) != 0)
-        return false;
+    if (stat(tail->path, &status) != 0) {
+        snprintf(why, sizeof why, "cannot be read: %s", strerror(errno));
+        return why;
+    }
     if (last && last->device == status.st_dev && last->inode == status.st_ino)
-        return true;
+        return NULL;
     int fd = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
-        int problem = fd < 0 ? errno : EISDIR;
-        if (fd >= 0)
-            close(fd);
-        errno = problem;
-        return false;
+    if (fd < 0) {
+        snprintf(why, sizeof why, "cannot be read: %s", strerror(errno));
+        return why;
+    }
+    if (fstat(fd, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))) {
+        close(fd);
+        return "not a strayspan log: not a file";
     }
     if (tail->count == FILES_MAX)
         close_first(tail);
     tail->files[tail->count++] =
         (struct file){.input = {.fd = fd}, .device = status.st_dev, .inode = status.st_ino};
-    return true;
+    return NULL;
 }
 
 /* Reads on in a file, from its start where it was cut: what was held of a line is lost then, and so is
@@ -174,10 +180,13 @@ static void look_for_logs(struct following *following)
         struct dirent **entries = NULL;
         int count = is_directory(*at) ? scandir(*at, &entries, ss_is_log, alphasort) : 0;
         for (int i = 0; i < count; i++) {
+            /* This goes on for days: nothing is kept for what is known. */
+            char path[PATH_MAX];
             bool slash = ss_text_ends(*at, "/");
-            const char *path = ss_text("%s%s%s", *at, slash ? "" : "/", entries[i]->d_name);
-            if (!is_known(following, path))
-                add_tail(following, path, true);
+            int length =
+                snprintf(path, sizeof path, "%s%s%s", *at, slash ? "" : "/", entries[i]->d_name);
+            if (length > 0 && (size_t)length < sizeof path && !is_known(following, path))
+                add_tail(following, ss_text_copy(path, (size_t)length), true);
             free(entries[i]);
         }
         free(entries);
@@ -202,13 +211,14 @@ static bool begin(struct following *following)
 {
     bool good = true;
     for (char **at = following->paths; *at; at++) {
-        if (strcmp(*at, "-") == 0) {
+        const char *why = NULL;
+        if (strcmp(*at, "-") == 0)
             add_stdin(following);
-        } else if (!is_directory(*at) && !open_newest(add_tail(following, *at, false))) {
-            fprintf(stderr, "strayspan: %s: cannot be read: %s\n", ss_text_clean(*at),
-                    strerror(errno));
-            good = false;
-        }
+        else if (!is_directory(*at))
+            why = open_newest(add_tail(following, *at, false));
+        if (why)
+            fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(*at), why);
+        good &= !why;
     }
     return good;
 }
@@ -223,10 +233,23 @@ static void say_problems(struct following *following)
     }
 }
 
+static bool has_news(const struct ss_report *report)
+{
+    const struct ss_violation *const lists[] = {report->violations, report->suspicions};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (const struct ss_violation *at = lists[i]; at; at = at->next)
+            if (!at->shown)
+                return true;
+    return false;
+}
+
 /* Writes what has not been written yet, and is to be. */
 static bool show(struct following *following, const struct ss_style *style, FILE *out)
 {
     struct ss_report *report = following->report;
+    say_problems(following);
+    if (!has_news(report))
+        return true;
     ss_report_prepare(report, style);
     struct ss_violation *const lists[] = {report->violations, report->suspicions};
     char *text = NULL;
@@ -245,7 +268,6 @@ static bool show(struct following *following, const struct ss_style *style, FILE
     done = done && (!length || ss_terminal_write(out, style->colour, text, length)) &&
            fflush(out) == 0;
     free(text);
-    say_problems(following);
     return done;
 }
 

@@ -1,0 +1,86 @@
+# What each command that reads logs says of those that it cannot read, or not wholly: their names, what is wrong
+# and status 2, with nothing lost of the others.
+setup() {
+    load setup
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    cd "$BATS_TEST_TMPDIR" || return
+    strayspan_run "$c/foreign_thread_exit"
+    cp "$strayspan_log" good.jsonl
+}
+
+# Runs each command with FILE... in its place, and calls CHECK with the command's words.
+commands=('report' 'report --check' 'report --format json' 'report --format sarif' 'report --format junit'
+    'report --format markdown' 'suppress' 'report --follow' 'diff good.jsonl')
+
+run_command() {
+    # shellcheck disable=SC2086 # words
+    run --separate-stderr timeout -s INT 3 "$STRAYSPAN" $1 "${@:2}"
+}
+
+@test "every command names a log that is missing, empty, foreign, newer or not a file" {
+    : >empty.log
+    head -c 3000 /dev/urandom >foreign.log
+    sed 's/"v":1/"v":2/' good.jsonl >newer.log
+    mkdir none
+    local command file want
+    for command in "${commands[@]}"; do
+        while read -r file want; do
+            # What is followed may come yet.
+            [[ $command != *--follow || ! $file =~ ^(empty|none) ]] || continue
+            run_command "$command" "$file"
+            assert_equal "$status $command $file" "2 $command $file"
+            assert_regex "$stderr" "strayspan: $file: $want"
+        done <<'END'
+missing.log cannot be read: No such file
+empty.log empty
+foreign.log not a strayspan log
+newer.log line 1: a log of version 2, and this strayspan \([0-9.]+\) reads version 1
+none no log in it
+/dev/null not a strayspan log: not a file
+END
+    done
+}
+
+@test "a good log beside a bad one: all that is in the good one is told, and the status is 2" {
+    echo foreign >foreign.log
+    local command
+    for command in "${commands[@]}"; do
+        [[ $command != diff* ]] || continue
+        run_command "$command" foreign.log good.jsonl
+        # Followed, it is interrupted in the end.
+        assert_equal "$status $command" "2 $command" || [[ $command == *--follow && $status = 124 ]]
+        assert_regex "$stderr" 'strayspan: foreign\.log: not a strayspan log'
+        assert_output --partial 'foreign-thread-exit'
+    done
+}
+
+@test "a log that is being written: all its whole lines are told, and that it was cut" {
+    local command lines
+    lines=$(wc -l <good.jsonl)
+    { head -n $((lines - 1)) good.jsonl && tail -n 1 good.jsonl | head -c 100; } >cut.log
+    for command in "${commands[@]}"; do
+        run_command "$command" cut.log
+        case $command in
+        'report --check') assert_equal "$status" 1 ;;
+        *--follow) ;;
+        *) assert_success ;;
+        esac
+        assert_output --partial foreign-thread-exit
+        assert_regex "$output$stderr" 'its last line, line [0-9]+, is cut'
+    done
+}
+
+@test "suppress: nothing to suppress is said, and that output could not be written" {
+    strayspan_run "$c/annotated_plain"
+    run --separate-stderr "$STRAYSPAN" suppress "$strayspan_log"
+    assert_success
+    refute_output
+    assert_equal "$stderr" 'strayspan: nothing strayed: there is nothing to suppress'
+    local command
+    for command in 'suppress good.jsonl' 'diff good.jsonl good.jsonl' 'report good.jsonl' 'report --format sarif good.jsonl'; do
+        # shellcheck disable=SC2086 # words
+        run sh -c "\"\$STRAYSPAN\" $command >/dev/full"
+        assert_equal "$status $command" "2 $command"
+        assert_output --partial 'could not be written'
+    done
+}
