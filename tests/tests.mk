@@ -73,6 +73,8 @@ unit_history = $(addprefix shim/,history.c records.c output.c options.c suppress
 unit_flags_history = -ljansson -fno-strict-aliasing
 unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
+unit_suppressions = shim/suppression_lines.c
+unit_flags_suppressions = -fsanitize=address,undefined
 unit_names = shim/name_kinds.c
 unit_flags_names = -fsanitize=address
 unit_signature = shim/signature.c shim/instructions.c
