@@ -57,6 +57,19 @@ normal() {
     assert_violation held-across-await --span checkout --only
 }
 
+@test "what a suppression file names is told neither by a test's process nor at the end; unused lines are" {
+    printf '%s\n' 'held-across-await:span=checkout' 'lost-close:span=x' >"$BATS_TEST_TMPDIR/supp"
+    WORKSPACE_BAD=1 under_cargo --suppressions "$BATS_TEST_TMPDIR/supp" test -q --workspace
+    assert_equal "$status" 0
+    refute_regex "$stderr" 'held-across-await'
+    assert_regex "$stderr" 'unseen:  1 violation suppressed'
+    assert_equal "$(grep -c '^note:    unused suppression: lost-close:span=x$' <<<"$stderr")" 1
+    assert_no_violations
+    under_cargo --suppressions missing test -q --workspace
+    assert_equal "$status" 125
+    refute_output
+}
+
 @test "what several test programs do wrong in one place is one report" {
     WORKSPACE_BAD=2 under_cargo --output report.txt test -q --workspace
     mv report.txt "$BATS_TEST_TMPDIR"
