@@ -69,6 +69,45 @@ assert_sarif() {
     assert_regex "$stderr" 'strayspan: missing\.jsonl: cannot be read'
 }
 
+# Holds JSON reports against the schema.
+assert_json() {
+    run python3 - "$root/tests/report.schema.json" "$@" <<'END'
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+errors = [f"{name}: {list(e.absolute_path)}: {e.message[:200]}" for name in sys.argv[2:]
+          for e in jsonschema.Draft7Validator(schema).iter_errors(json.load(open(name)))]
+sys.exit("\n".join(errors) or 0)
+END
+    assert_success
+}
+
+check_json() {
+    run timeout 120 "$STRAYSPAN" run --format json --with-values --options fields=values:lookups=1 --output sample.json "$1"
+    assert_json sample.json
+    [ "$(jq '[.violations, .suspicions] | flatten | length' sample.json)" -gt 0 ] || fail "nothing was found in $1"
+}
+
+@test "JSON: as its schema says, of runs and of logs, with values, look-ups, suspicions and consequences" {
+    make_logs logs
+    report --format json --with-values --output all.json logs missing.jsonl
+    printf '*:*\n' >supp
+    "$STRAYSPAN" report --format json --suppressions supp --output suppressed.json logs
+    "$STRAYSPAN" run --format json --output nothing.json true
+    assert_json all.json suppressed.json nothing.json
+    assert_equal "$(jq -c '[(.violations | length), (.seen.suppressions | length)]' suppressed.json)" '[0,1]'
+    # The schema says something.
+    jq '.violations[0].severity = "bad"' all.json >bad.json
+    run assert_json bad.json
+    assert_failure
+}
+
+@test "JSON of the Rust samples: as its schema says" {
+    for_each_build check_json wrong-subscriber hyper3848
+    for_each_build check_json held-across-await 'await_[ns][et][va][el]*'
+    for_each_build check_json use-after-close use_parent
+}
+
 # Prints tests, failures, errors, skipped and the failures' types of a JUnit file, as readers of it see them.
 junit() {
     xmllint --noout "$1"
