@@ -1,7 +1,7 @@
 /* What was found wrong so far: each breach by its fingerprint, counted; what came of it; what the
  * summary says of both.
  *
- * Called by rules.c and, for the summary, records.c. The lock guards everything here; nothing is
+ * Called by rules.c and, for the summary, summary_record.c. The lock guards everything here; nothing is
  * written, captured or waited for under it. */
 #include "breaches.h"
 

@@ -1,11 +1,17 @@
-/* The log's records, rendered as JSON (log_format.h says what they hold). For log.c alone, under
- * its lock, but for the facts, which are gathered before. */
+/* The log's records, rendered as JSON (log_format.h says what they hold): records.c, summary_record.c; and what
+ * is said of them on stderr: said.c. For log.c alone, under its lock, but for the facts, which are gathered
+ * before. */
 #ifndef SS_RECORDS_H
 #define SS_RECORDS_H
 
+#include "breaches.h"
 #include "history.h"
 #include "output.h"
-#include "breaches.h"
+
+#define SS_LEVEL_NAMES                            \
+    {                                             \
+        "TRACE", "DEBUG", "INFO", "WARN", "ERROR" \
+    }
 
 /* What all records begin with. */
 struct ss_record_head {
@@ -31,6 +37,13 @@ struct ss_violation_facts {
     const struct ss_moment *moments[SS_MOMENTS];
     struct ss_thread_facts threads[SS_MOMENTS];
 };
+
+/* The moments of a violation, in the order in which records and people are told of them. */
+extern const struct ss_moment_row {
+    size_t offset; /* in struct ss_violation */
+    const char *name, *verb;
+} ss_moment_rows[SS_MOMENTS] SS_HIDDEN;
+
 SS_HIDDEN void ss_violation_facts(const struct ss_violation *violation,
                                   struct ss_violation_facts *out);
 SS_HIDDEN void ss_violation_story(struct ss_violation_facts *facts);
@@ -75,6 +88,12 @@ struct ss_summary_facts {
     uint32_t worse_count;
     struct ss_worse worse[SS_WORSE_MAX];
 };
+
+extern const char *const ss_consequence_names[SS_CONSEQUENCE_COUNT] SS_HIDDEN;
+
+/* `{..}` of an instance and its table, which may be NULL. */
+SS_HIDDEN void ss_put_instance(struct ss_line *line, uint64_t serial, const struct ss_table *table);
+
 SS_HIDDEN void ss_summary_facts(struct ss_summary_facts *out);
 SS_HIDDEN void ss_record_summary(struct ss_line *line, const struct ss_record_head *head,
                                  const struct ss_summary_facts *facts);

@@ -1,5 +1,5 @@
 /* What is not to be reported: the file of the option `suppressions`, read at start. breaches.c asks once for
- * each new fingerprint, and counts, under its lock; records.c writes the counts into the summary. */
+ * each new fingerprint, and counts, under its lock; summary_record.c writes the counts into the summary. */
 #include "suppressions.h"
 
 #include <asm/fcntl.h>

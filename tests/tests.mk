@@ -69,7 +69,7 @@ unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
 unit_values_tsan = $(unit_values)
 unit_flags_values_tsan = $(unit_flags_values) -fsanitize=thread -Wno-tsan
-unit_history = $(addprefix shim/,history.c records.c output.c options.c suppressions.c suppression_lines.c)
+unit_history = $(addprefix shim/,history.c records.c summary_record.c said.c json.c output.c options.c suppressions.c suppression_lines.c)
 unit_flags_history = -ljansson -fno-strict-aliasing
 unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy

@@ -256,7 +256,10 @@ static json_t *tests_value(const struct ss_violation *violation)
     for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next)
         if (seen->test)
             set(names, seen->test, json_true());
-    json_object_foreach(names, name, value) json_array_append_new(tests, ss_json_text(name));
+    json_object_foreach(names, name, value)
+    {
+        json_array_append_new(tests, ss_json_text(name));
+    }
     json_decref(names);
     return tests;
 }
