@@ -196,7 +196,7 @@ static char *short_type(const char **at, int depth)
     }
     while (**at && **at != ',' && **at != '>' && **at != ')' && **at != ']' && **at != ';') {
         const char *from = *at;
-        size_t word = strcspn(from, "<>,;()[]& *");
+        size_t word = strcspn(from, "<>,;()[]& *+");
         if (word) {
             char *path = ss_text_copy(from, word);
             *at += word;
@@ -221,6 +221,10 @@ static char *short_type(const char **at, int depth)
             continue;
         }
         char open = *(*at)++;
+        if (open == '+' && !ss_text_ends(shown, " ")) {
+            shown = ss_text("%s + ", shown); /* legacy mangling has no blanks there */
+            continue;
+        }
         shown = ss_text("%s%c", shown, open);
         if (open != '(' && open != '[' && open != '<')
             continue;

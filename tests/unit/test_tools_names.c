@@ -92,6 +92,14 @@ static void test_types(void)
          "core::marker::"
          "Send>>",
          "Arc<dyn Subscriber + Send>"},
+        {"core::ptr::drop_in_place<alloc::boxed::Box<dyn "
+         "tracing_core::subscriber::Subscriber+core::"
+         "marker::Sync+core::marker::Send>>",
+         "Box<dyn Subscriber + Sync + Send>"},
+        {"core::ptr::drop_in_place<alloc::vec::Vec<alloc::boxed::Box<dyn "
+         "tracing_subscriber::layer::"
+         "Layer<tracing_subscriber::registry::sharded::Registry>+core::marker::Send>>>",
+         "Vec<Box<dyn Layer<Registry> + Send>>"},
         {"core::ptr::drop_in_place::<tracing_subscriber::fmt::Subscriber<a::B>>",
          "fmt::Subscriber<B>"},
         {"core::ptr::drop_glue::<app::Own>", "Own"},
