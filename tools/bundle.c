@@ -52,7 +52,7 @@ static const char readme[] = MARK SS_VERSION
     "\n"
     "docker, podman:\n"
     "\n"
-    "    docker run -v %2$s:%1$s:ro --env-file %2$s/strayspan.env IMAGE 2>run.log\n"
+    "    docker run -v %2$s --env-file %3$s IMAGE 2>run.log\n"
     "    strayspan report - <run.log\n"
     "\n"
     "With a container that runs already in the background: docker logs CONTAINER 2>run.log. "
@@ -94,7 +94,9 @@ static const struct file {
     const char *name;
     mode_t mode;
     const char *mark;
-    const char *text; /* %1$s: the folder in the container, %2$s: here; NULL: the shared object */
+    /* NULL: the shared object. %1$s: the folder in the container; %2$s, %3$s: docker's words for the
+     * volume and for the file of the environment. */
+    const char *text;
 } files[] = {
     {SS_SHIM_NAME, 0755, "strayspan_annotate_new", NULL},
     {"strayspan.env", 0644, MARK, environment},
@@ -204,12 +206,14 @@ static bool bundle(const char *directory, const char *inside, bool force)
     if (at < 0)
         return false;
     bool done = realpath(directory, absolute) || fail(directory, "", "not found", strerror(errno));
+    const char *volume = done ? ss_text_shell(ss_text("%s:%s:ro", absolute, inside)) : "";
+    const char *variables = done ? ss_text_shell(ss_text("%s/strayspan.env", absolute)) : "";
     for (size_t i = 0; done && i < FILE_COUNT; i++) {
         if (files[i].text) {
             /* Formats of our own table. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-            contents[i].data = ss_text(files[i].text, inside, absolute);
+            contents[i].data = ss_text(files[i].text, inside, volume, variables);
 #pragma GCC diagnostic pop
             contents[i].size = strlen(contents[i].data);
         } else {
@@ -224,9 +228,9 @@ static bool bundle(const char *directory, const char *inside, bool force)
     close(at);
     if (done)
         printf("%s holds what a container needs; README there has the lines for Kubernetes.\n\n"
-               "    docker run -v %s:%s:ro --env-file %s/strayspan.env IMAGE 2>run.log\n"
+               "    docker run -v %s --env-file %s IMAGE 2>run.log\n"
                "    strayspan report - <run.log\n",
-               directory, absolute, inside, absolute);
+               ss_text_clean(directory), volume, variables);
     return done;
 }
 

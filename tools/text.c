@@ -131,6 +131,18 @@ size_t ss_text_width(const char *text)
     return columns;
 }
 
+const char *ss_text_shell(const char *text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:,=@%";
+    char *quoted = ss_text("'");
+    if (*text && !text[strspn(text, plain)])
+        return text;
+    for (const char *end; *(end = text + strcspn(text, "'")); text = end + 1)
+        quoted = ss_text("%s%.*s'\\''", quoted, (int)(end - text), text);
+    return ss_text("%s%s'", quoted, text);
+}
+
 bool ss_text_starts(const char *text, const char *prefix)
 {
     return text && strncmp(text, prefix, strlen(prefix)) == 0;

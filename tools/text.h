@@ -22,6 +22,9 @@ char *ss_text_clean(const char *text);
 /* Takes the blanks at the ends of lines out of text; returns its new length. */
 size_t ss_text_trim_lines(char *text, size_t length);
 
+/* text as one word of a shell's: in quotes where it needs them. */
+const char *ss_text_shell(const char *text);
+
 /* Columns that clean text takes: one for each character. */
 size_t ss_text_width(const char *text);
 

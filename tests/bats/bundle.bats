@@ -48,6 +48,19 @@ f 755 libstrayspan.so'
     assert_output LD_PRELOAD=/opt/s/libstrayspan.so
 }
 
+@test "the lines for docker are words of a shell's, wherever the folder is" {
+    mkdir "it's a folder"
+    run "$STRAYSPAN" bundle "it's a folder/b"
+    assert_success
+    while read -r line; do
+        eval "set -- $line"
+        assert_equal "$#" 8
+        assert_equal "$4" "$PWD/it's a folder/b:/strayspan:ro"
+        assert_equal "$6" "$PWD/it's a folder/b/strayspan.env"
+    done < <(sed -n 's/^ *\(docker run.*\) 2>.*/\1 "" 2>run.log/p' "it's a folder/b/README" - <<<"$output")
+    [ "$#" = 8 ]
+}
+
 @test "what is there is replaced as a whole, and what is not of a bundle is left alone" {
     "$STRAYSPAN" bundle made
     inode=$(stat -c %i made/libstrayspan.so)
