@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -56,6 +57,36 @@ static void attend(struct ss_child *child, const sigset_t *signals)
             kill(child->pid, signal);
         }
     }
+}
+
+static struct timespec ended; /* when the program did */
+
+/* What comes with the program's end was meant for it, and is sent to us as well, such as the second
+ * of two signals from `timeout`. Later ones are for us. */
+static void end_later(int signal)
+{
+    struct timespec now;
+    int before = errno;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - ended.tv_sec > 1) {
+        struct sigaction action = {.sa_handler = SIG_DFL};
+        sigaction(signal, &action, NULL);
+        raise(signal);
+    }
+    errno = before;
+}
+
+/* The program has ended, and what is left can take its time: it can be ended by signals that were
+ * not ignored before. */
+static void take_signals(const sigset_t *mask)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    struct sigaction action = {.sa_handler = end_later, .sa_flags = SA_RESTART}, before;
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(signals[i], &action, NULL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
 /* Whether a file begins like text: with no NUL byte in its first bytes. */
@@ -113,6 +144,7 @@ bool ss_child_run(const char *path, char **argv, const struct ss_variable *envir
         child->exec_error = 0;
     close(errors[0]);
     attend(child, &signals);
+    take_signals(&before);
     return true;
 }
 

@@ -19,8 +19,8 @@ struct ss_variable {
 
 /* Runs the file at path with argv to its end, with environment (up to a row with a NULL name) over our
  * own. Until then signals that are sent to us are handed on, and those of a terminal are left to it;
- * afterwards they stay blocked. False, and said: no process could be made for it. Once in a process's
- * life, from its one thread. */
+ * afterwards they end us, but for those that come within a second or so of its end. False, and said:
+ * no process could be made for it. Once in a process's life, from its one thread. */
 bool ss_child_run(const char *path, char **argv, const struct ss_variable *environment,
                   struct ss_child *child);
 

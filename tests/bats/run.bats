@@ -341,3 +341,25 @@ END
     [ "$status" -eq 66 ] || [ "$status" -eq 125 ]
     [[ $stderr == *'problem: '*'no room is left there'* ]]
 }
+
+@test "run can be ended while it reports, but not by a signal that came with the program's end" {
+    mkfifo pipe
+    exec 8<>pipe
+    # A pipe that is full, which nobody reads: the report waits.
+    python3 -c 'import os
+os.set_blocking(8, False)
+try:
+    while os.write(8, b"x" * 4096): pass
+except BlockingIOError: os.set_blocking(8, True)'
+    "$STRAYSPAN" run --log-dir logs --options quiet=1 "$c/foreign_thread_exit" >/dev/null 2>pipe 3>&- 8>&- &
+    pid=$!
+    until grep -qs '"type":"summary"' logs/*.jsonl && [ -z "$(cat "/proc/$pid/task/$pid/children")" ]; do sleep 0.02; done
+    kill -TERM "$pid"
+    sleep 3
+    kill -0 "$pid"
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    exec 8>&-
+    assert_equal "$status" 143
+}
