@@ -37,6 +37,20 @@ int ss_rule_of(const char *code)
     return -1;
 }
 
+const char ss_unfound_reason[] = "; or its subscriber is not among those that were found: without "
+                                 "symbols they are known by their code alone";
+
+const char ss_unfound_advice[] =
+    "run the part of it that makes spans, with a subscriber installed; if it did run, strayspan "
+    "needs symbols to find the subscriber: put its debug file where .gnu_debuglink says, beside it "
+    "or in .debug there, or by its build id under /usr/lib/debug/.build-id, or build it with "
+    "strip = false or \"debuginfo\"";
+
+bool ss_found_by_code(const struct ss_binary *binary)
+{
+    return binary->evidence && strcmp(binary->evidence, "signature") == 0;
+}
+
 void ss_report_init(struct ss_report *report)
 {
     *report = (struct ss_report){0};

@@ -171,8 +171,8 @@ static void print_unseen(FILE *out, const struct ss_report *report)
         if (binary->silent && !binary->called && !(several && binary->program))
             fprintf(out,
                     "unseen:  %s was hooked, but no span was made there: no subscriber was "
-                    "installed, or no call site reached under one\n",
-                    clean(binary->path));
+                    "installed, or no call site reached under one%s\n",
+                    clean(binary->path), ss_found_by_code(binary) ? ss_unfound_reason : "");
     const char *off = NULL;
     for (int i = 0; i < SS_RULE_COUNT; i++)
         if (seen->rules_off[i])

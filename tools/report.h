@@ -53,6 +53,13 @@ struct ss_binary {
     const char *problem; /* why its frames have no names, NULL */
 };
 
+/* Whether its tables were found by what their code looks like: there may be others. */
+bool ss_found_by_code(const struct ss_binary *binary);
+
+/* What may be so of such a binary where no span of it was seen, behind the other reasons; and what
+ * helps. */
+extern const char ss_unfound_reason[], ss_unfound_advice[];
+
 struct ss_address {
     struct ss_binary *binary; /* NULL: the log does not say what this module was */
     uint64_t offset;

@@ -108,6 +108,15 @@ static const char *hooked_program(const struct ss_report *report, const char *pr
     return program;
 }
 
+/* Whether the tables of a module that was hooked were found by its code. */
+static bool hooked_by_code(const struct ss_report *report)
+{
+    const struct ss_binary *binary = report->binaries;
+    while (binary && !(binary->subscribers && ss_found_by_code(binary)))
+        binary = binary->next;
+    return binary;
+}
+
 /* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. What is
  * known of the program by its file alone is in probe then. */
 static const char *why_nothing(const struct ss_report *report, char **argv, const char *path,
@@ -135,14 +144,19 @@ static const char *why_nothing(const struct ss_report *report, char **argv, cons
                        program, report->seen.apart[0]);
     }
     if (report->processes && hooked) {
-        *advice = filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
-                           : "run the part of it that makes spans, with a subscriber installed";
-        return ss_text("%s has `tracing` in it and was hooked, but no span was made: %s",
-                       hooked_program(report, program),
-                       filtered ? "its call sites are filtered out"
-                       : live   ? "those of its call sites that are let through were not reached"
-                                : "no subscriber was installed, or none of its call sites reached "
-                                  "under one");
+        /* By its code alone, what makes spans may have run under one that was not found. */
+        bool unfound = hooked_by_code(report) && (live || !filtered);
+        *advice = unfound    ? ss_unfound_advice
+                  : filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
+                             : "run the part of it that makes spans, with a subscriber installed";
+        return ss_text("%s has `tracing` in it and was hooked, but no span was %s: %s%s",
+                       hooked_program(report, program), unfound ? "seen" : "made",
+                       unfound && live ? "its call sites that are let through were not reached"
+                       : filtered      ? "its call sites are filtered out"
+                       : live ? "those of its call sites that are let through were not reached"
+                              : "no subscriber was installed, or none of its call sites reached "
+                                "under one",
+                       unfound ? ss_unfound_reason : "");
     }
     if (!probe->has_tracing && !probe->good && (inner = ss_inner_program(argv, probe)) &&
         strcmp(inner, program) != 0)

@@ -64,6 +64,22 @@ json_of_last() {
     assert_regex "$stderr" 'NOTHING WAS CHECKED: silent.so in .*plugin_host has `tracing` in it and was hooked, but no span was made: no subscriber was installed'
 }
 
+@test "where subscribers are known by their code alone, no span may mean that one was not found" {
+    local found='; or its subscriber is not among those that were found: without symbols'
+    sample c_plugin.so
+    strip -o silent.so "$program"
+    run_under "$c/plugin_host" "$PWD/silent.so"
+    assert_regex "$stderr" "NOTHING WAS CHECKED: silent.so in .* no span was seen: no subscriber was installed[^;]*$found"
+    assert_regex "$stderr" 'to do: .*debug file .*/usr/lib/debug/.build-id, or build it with strip = false'
+    run_under "$c/plugin_host" "$program" =legal "$PWD/silent.so"
+    assert_regex "$stderr" "unseen:  .*/silent.so was hooked, [^;]*$found"
+    # With its debug file they are all known.
+    objcopy --only-keep-debug "$program" silent.debug
+    objcopy --add-gnu-debuglink=silent.debug silent.so
+    run_under "$c/plugin_host" "$PWD/silent.so"
+    refute_regex "$stderr" 'not among those'
+}
+
 @test "NOTHING WAS CHECKED names the program that a command means, not the one that starts it" {
     cp "$c/plain_hello_static" none
     sample scope_exit
