@@ -121,7 +121,8 @@ static bool find_record(const char **line, size_t *length)
 static void read_line(struct ss_reader *reader, const char *line, size_t length)
 {
     reader->line++;
-    if (reader->stream && !find_record(&line, &length))
+    if (reader->stream &&
+        (!ss_container_line(&reader->container, &line, &length) || !find_record(&line, &length)))
         return;
     if (length == 0 || known_repeat(reader, line, length))
         return;

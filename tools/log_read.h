@@ -3,6 +3,7 @@
 #ifndef SS_LOG_READ_H
 #define SS_LOG_READ_H
 
+#include "container_log.h"
 #include "hash.h"
 #include "report.h"
 
@@ -48,6 +49,7 @@ struct ss_reader {
     uint64_t line, broken, broken_first;
     size_t run_count;
     struct ss_run *runs; /* the latest first */
+    struct ss_container_log container;
 };
 
 /* ---- log_read.c ------------------------------------------------------------------------------ */

@@ -234,6 +234,29 @@ check_outgoing() {
     assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
 }
 
+@test "standard input may be what docker's json-file driver keeps, long lines in pieces" {
+    strayspan_run "$c/foreign_thread_exit"
+    python3 - "$strayspan_log" >docker.log <<'END'
+import json, sys
+def put(text, stream):
+    print(json.dumps({"log": text, "stream": stream, "time": "2026-01-02T03:04:05.000000006Z"},
+                     separators=(",", ":")))
+for line in open(sys.argv[1]):
+    for at in range(0, len(line), 400):
+        put(line[at:at + 400], "stderr")
+        put("a line of the program's\n", "stdout")
+put('{"log":"its own JSON"}\n', "stdout")
+print('{"log":"not of docker"}')
+END
+    run --separate-stderr "$STRAYSPAN" report --format json - <docker.log
+    assert_success
+    got=$(jq -c '[.violations[] | .fingerprint, .count]' <<<"$output")
+    [ -n "$got" ]
+    assert_equal "$got" "$("$STRAYSPAN" report --format json "$strayspan_log" |
+        jq -c '[.violations[] | .fingerprint, .count]')"
+    assert_equal "$(jq '.errors | length' <<<"$output")" 0
+}
+
 @test "explain: each rule has a page, an unknown one is named" {
     run "$STRAYSPAN" explain
     assert_success
