@@ -16,7 +16,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "debug_places.h"
 #include "defects.h"
+#include "ordinary_file.h"
 #include "text.h"
 
 enum { SCRIPT_DEPTH = 4, LINE_MAX_LENGTH = 256 };
@@ -81,44 +83,55 @@ struct image {
     size_t strings_size;
 };
 
-static bool lies_beyond(uint64_t offset, uint64_t length, uint64_t size)
-{
-    return offset > size || length > size - offset;
-}
-
-/* What of the file lies beyond its end, NULL where it is whole. */
-static const char *cut_part(Elf *elf, const GElf_Ehdr *header, uint64_t size)
+/* Whether segments lie beyond the file's end. Sections may: nobody needs them to run it. */
+static bool is_cut(Elf *elf, const GElf_Ehdr *header, uint64_t size)
 {
     size_t count = 0;
     GElf_Phdr segment;
-    if (lies_beyond(header->e_phoff, (uint64_t)header->e_phnum * header->e_phentsize, size))
-        return "segments";
+    if (ss_lies_beyond(header->e_phoff, (uint64_t)header->e_phnum * header->e_phentsize, size))
+        return true;
     if (elf_getphdrnum(elf, &count) != 0)
-        return "segments";
+        return true;
     for (size_t i = 0; i < count; i++)
         if (!gelf_getphdr(elf, (int)i, &segment) ||
-            (segment.p_type == PT_LOAD && lies_beyond(segment.p_offset, segment.p_filesz, size)))
-            return "segments";
-    if (lies_beyond(header->e_shoff, (uint64_t)header->e_shnum * header->e_shentsize, size))
-        return "sections";
-    Elf_Scn *section = NULL;
-    GElf_Shdr section_header;
-    while ((section = elf_nextscn(elf, section)))
-        if (!gelf_getshdr(section, &section_header) ||
-            (section_header.sh_type != SHT_NOBITS && section_header.sh_type != SHT_NULL &&
-             lies_beyond(section_header.sh_offset, section_header.sh_size, size)))
-            return "sections";
-    return NULL;
+            (segment.p_type == PT_LOAD && ss_lies_beyond(segment.p_offset, segment.p_filesz, size)))
+            return true;
+    return false;
 }
 
-static bool has_symbol_table(Elf *elf)
+static bool has_symbol_table(const struct image *image)
 {
     Elf_Scn *section = NULL;
     GElf_Shdr header;
-    while ((section = elf_nextscn(elf, section)))
-        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB && header.sh_size)
+    while ((section = elf_nextscn(image->elf, section)))
+        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB && header.sh_size &&
+            !ss_lies_beyond(header.sh_offset, header.sh_size, image->size))
             return true;
     return false;
+}
+
+/* Whether it looks annotations up: it imports what finds them, or one of them. What has no symbols
+ * of its loader's that can be read may. */
+static bool asks_for_annotations(Elf *elf)
+{
+    static const char *const names[] = {"dlsym", "dlvsym", "strayspan_annotate_new"};
+    Elf_Scn *section = NULL;
+    GElf_Shdr header;
+    GElf_Sym symbol;
+    bool known = false;
+    while ((section = elf_nextscn(elf, section))) {
+        Elf_Data *data = gelf_getshdr(section, &header) && header.sh_type == SHT_DYNSYM
+                             ? elf_getdata(section, NULL)
+                             : NULL;
+        known |= data != NULL;
+        for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+            const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
+            for (size_t j = 0; name && j < sizeof names / sizeof names[0]; j++)
+                if (symbol.st_shndx == SHN_UNDEF && strcmp(name, names[j]) == 0)
+                    return true;
+        }
+    }
+    return !known;
 }
 
 /* The bytes of the file that are loaded at an address: up to the end of their segment. */
@@ -132,7 +145,7 @@ static const char *bytes_at(const struct image *image, uint64_t address, size_t 
     for (size_t i = 0; file && i < count && gelf_getphdr(image->elf, (int)i, &segment); i++) {
         uint64_t at = address - segment.p_vaddr;
         if (segment.p_type != PT_LOAD || address < segment.p_vaddr || at >= segment.p_filesz ||
-            lies_beyond(segment.p_offset, segment.p_filesz, size))
+            ss_lies_beyond(segment.p_offset, segment.p_filesz, size))
             continue;
         *left = segment.p_filesz - at;
         return file + segment.p_offset + at;
@@ -210,7 +223,7 @@ static void read_headers(struct image *image, struct ss_probe *probe)
             image->dynamic = true;
             read_dynamic(image, &header, probe);
         } else if (header.p_type == PT_INTERP && file &&
-                   !lies_beyond(header.p_offset, header.p_filesz, size)) {
+                   !ss_lies_beyond(header.p_offset, header.p_filesz, size)) {
             probe->loader = ss_text_copy(file + header.p_offset,
                                          strnlen(file + header.p_offset, header.p_filesz));
         }
@@ -292,11 +305,10 @@ static const char *foreign_reason(const GElf_Ehdr *header)
     return NULL;
 }
 
-/* Opens the ELF file and sees that it is whole. Returns false, with the probe saying why, where it
+/* Opens the ELF file and sees that what is loaded of it is there. Returns false, with the probe saying why, where it
  * is not. The image is to be closed either way. */
 static bool open_elf(struct image *image, int fd, const struct stat *status, struct ss_probe *probe)
 {
-    const char *cut;
     *image = (struct image){.fd = fd, .size = (uint64_t)status->st_size};
     elf_version(EV_CURRENT);
     image->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
@@ -305,13 +317,14 @@ static bool open_elf(struct image *image, int fd, const struct stat *status, str
     if (!image->elf || elf_kind(image->elf) != ELF_K_ELF ||
         !gelf_getehdr(image->elf, &image->header)) {
         unreadable(probe, "it is a damaged ELF file");
-    } else if ((cut = cut_part(image->elf, &image->header, image->size))) {
-        unreadable(probe, ss_text("it is a cut ELF file: it has %s beyond its end", cut));
-    } else {
-        probe->foreign = foreign_reason(&image->header);
-        return true;
+        return false;
     }
-    return false;
+    probe->foreign = foreign_reason(&image->header);
+    if (!probe->foreign && is_cut(image->elf, &image->header, image->size)) {
+        unreadable(probe, "it is a cut ELF file: it has segments beyond its end");
+        return false;
+    }
+    return true;
 }
 
 /* Whether its call sites say of themselves whether they are events, whatever the others say. */
@@ -329,14 +342,33 @@ static bool marks_events(const struct ss_crates *crates)
     return known;
 }
 
+/* Notes what kept symbols from being read, where the search has not. */
+static void note_symbols(const struct image *image, const char *path,
+                         struct ss_probe_contents *contents)
+{
+    struct ss_probe_tables *tables = &contents->tables;
+    bool by_debug_file = tables->tables && strcmp(tables->tables->evidence, "debug-file") == 0;
+    if (ss_sections_are_cut(image->elf, &image->header, image->size))
+        ss_probe_note(tables, "it has sections beyond its end: symbols in these are not read");
+    for (size_t i = 0; i < SS_PROBE_NOTES && tables->notes[i]; i++)
+        if (strstr(tables->notes[i], ": not used: "))
+            return;
+    if (contents->stripped && !by_debug_file)
+        ss_probe_note(tables, ss_debug_file_problem(path));
+}
+
 static void read_contents(const struct image *image, const char *path, enum ss_probe_depth depth,
                           struct ss_probe_contents *contents)
 {
+    struct ss_probe_tables *tables = &contents->tables;
     contents->path = path;
-    contents->stripped = !has_symbol_table(image->elf);
+    contents->stripped = !has_symbol_table(image);
     ss_probe_find_crates(image->fd, image->size, image->elf, &contents->crates);
+    contents->own = contents->crates.annotated && !asks_for_annotations(image->elf);
+    contents->crates.annotated &= !contents->own;
     ss_probe_find_tables(image->fd, image->size, path, depth == SS_PROBE_SITES,
-                         marks_events(&contents->crates), &contents->tables);
+                         marks_events(&contents->crates), tables);
+    note_symbols(image, path, contents);
 }
 
 /* Adds a library that the program brings along, if it has tracing in it. Returns whether there is
@@ -425,23 +457,6 @@ static void probe_script(const char *line, enum ss_probe_depth depth, int level,
     probe->elf = false;
     probe->linkage = "script";
     probe->loader = interpreter;
-}
-
-int ss_open_ordinary(const char *path, struct stat *status)
-{
-    int fd = -1;
-    if (stat(path, status) != 0)
-        return -1;
-    errno = EMEDIUMTYPE;
-    /* What is no file may not bear to be opened; and it may be another thing by now. */
-    if (S_ISREG(status->st_mode))
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0 && (fstat(fd, status) != 0 || !S_ISREG(status->st_mode))) {
-        close(fd);
-        errno = EMEDIUMTYPE;
-        fd = -1;
-    }
-    return fd;
 }
 
 static void probe_at(const char *path, enum ss_probe_depth depth, int level, struct ss_probe *probe)

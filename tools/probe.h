@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "probe_crates.h"
 #include "probe_tables.h"
@@ -22,6 +21,7 @@ enum ss_probe_depth {
 struct ss_probe_contents {
     const char *path;
     bool stripped; /* it has no symbol table */
+    bool own;      /* it is strayspan's: it knows the annotations by name, and asks for none */
     struct ss_crates crates;
     struct ss_probe_tables tables;
 };
@@ -54,10 +54,6 @@ struct ss_probe {
 /* Looks at path, which is not run. Everything in probe is kept. A file that is not ordinary (a
  * folder, a fifo, a device) is not opened. */
 void ss_probe_file(const char *path, enum ss_probe_depth depth, struct ss_probe *probe);
-
-/* Opens an ordinary file to be read, whatever else the path leads to unopened. Returns the
- * descriptor, or -1 with errno: EMEDIUMTYPE where status says what it is instead. */
-int ss_open_ordinary(const char *path, struct stat *status);
 
 /* The path of a program as a shell finds it: name itself where it holds a slash, else along PATH.
  * NULL where there is none. */

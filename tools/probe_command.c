@@ -16,6 +16,7 @@
 #include "../shim/log_format.h"
 #include "command_line.h"
 #include "commands.h"
+#include "ordinary_file.h"
 #include "probe.h"
 #include "text.h"
 

@@ -36,6 +36,16 @@ char *ss_copy_text(const char *text, size_t length)
     return ss_text_copy(text, length);
 }
 
+void ss_probe_note(struct ss_probe_tables *tables, const char *text)
+{
+    for (size_t i = 0; text && i < SS_PROBE_NOTES; i++) {
+        if (tables->notes[i] && strcmp(tables->notes[i], text) != 0)
+            continue;
+        tables->notes[i] = text;
+        return;
+    }
+}
+
 void ss_say(int level, const char *piece, ...)
 {
     char *text = ss_text("%s", piece);
@@ -46,12 +56,8 @@ void ss_say(int level, const char *piece, ...)
     for (const char *more; (more = va_arg(pieces, const char *));)
         text = ss_text("%s%s", text, more);
     va_end(pieces);
-    for (size_t i = 0; found && i < SS_PROBE_NOTES; i++) {
-        if (found->notes[i] && strcmp(found->notes[i], text) != 0)
-            continue;
-        found->notes[i] = text;
-        return;
-    }
+    if (found)
+        ss_probe_note(found, text);
 }
 
 void ss_hook_table(const struct ss_table_found *table)

@@ -34,7 +34,7 @@ struct ss_probe_tables {
     size_t span_count[SS_PROBE_LEVELS], event_count[SS_PROBE_LEVELS];
     struct ss_probe_site *sites; /* site_count of them, where they were asked for */
     size_t site_count;
-    const char *notes[SS_PROBE_NOTES]; /* what the search warned of */
+    const char *notes[SS_PROBE_NOTES]; /* what the search warned of, and why no symbols were read */
 };
 
 /* Makes the image of the x86-64 ELF file open as fd, and looks through it as the shim does through a
@@ -42,5 +42,8 @@ struct ss_probe_tables {
  * events, also where no span is there to show it. One thread. */
 void ss_probe_find_tables(int fd, uint64_t file_size, const char *path, bool with_sites,
                           bool marks_events, struct ss_probe_tables *out);
+
+/* Adds a note that is not there yet; NULL adds none. text is not copied. */
+void ss_probe_note(struct ss_probe_tables *tables, const char *text);
 
 #endif

@@ -53,6 +53,11 @@ static bool is_annotated(const struct ss_probe *probe)
     return probe->contents.crates.annotated;
 }
 
+static bool is_own(const struct ss_probe *probe)
+{
+    return probe->contents.own;
+}
+
 static bool has_no_image(const struct ss_probe *probe)
 {
     return probe->has_tracing && probe->contents.tables.problem;
@@ -161,6 +166,8 @@ static const struct outcome {
      false, false, false},
     {has_tables, tables_text, NULL, NULL, true, true, true},
     {is_annotated, annotated_text, NULL, NULL, true, true, true},
+    {is_own, NULL, "it is strayspan itself: no program, but what reads and hooks them", NULL, true,
+     false, true},
     {has_no_image, image_text, NULL, NULL, true, false, true},
     {is_stripped, NULL,
      "there is `tracing` in it, but no subscriber was found, and it has no symbols to find one by",

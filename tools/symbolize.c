@@ -1,6 +1,7 @@
 /* From an offset in a binary to functions, files and lines, by elfutils: the binary itself or a
  * file found by its build id, and separate debug files by build id and debuglink. A binary with
- * another build id than the log has is not used. Called by frames.c only; one thread. */
+ * another build id than the log has is not used, and no debug file where a place that it may be in
+ * leads to a fifo or a device: elfutils would wait there. Called by frames.c only; one thread. */
 #include "report.h"
 
 #include <dwarf.h>
@@ -8,13 +9,15 @@
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "debug_places.h"
+#include "ordinary_file.h"
 #include "text.h"
 
 enum { INLINE_DEPTH_MAX = 64, NESTING_MAX = 64 };
@@ -66,11 +69,9 @@ void ss_symbolize_below(const char *directory)
 static const char *build_id_of_file(const char *path, const char **why)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        *why = fd < 0 ? strerror(errno) : "not a file";
-        if (fd >= 0)
-            close(fd);
+    int fd = ss_open_ordinary(path, &status);
+    if (fd < 0) {
+        *why = errno == EMEDIUMTYPE ? "not a file" : strerror(errno);
         return NULL;
     }
     elf_version(EV_CURRENT);
@@ -123,11 +124,32 @@ static const char *usable_file(struct ss_binary *binary)
     return NULL;
 }
 
+static int find_debug_file(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+                           const char *path, const char *link, GElf_Word crc, char **found)
+{
+    if (path && !ss_debug_places_are_files(path, link)) {
+        errno = 0; /* nothing went wrong: there is none */
+        return -1;
+    }
+    return dwfl_standard_find_debuginfo(module, data, name, base, path, link, crc, found);
+}
+
+/* Why there is no debug information, and what helps. */
+static const char *no_debug_problem(const char *path)
+{
+    const char *unused = ss_debug_file_problem(path);
+    return ss_text("it has no debug information: functions by their symbols at best, and no lines; "
+                   "%s",
+                   unused ? ss_text("its debug file %s", unused)
+                          : "build it with debug = \"line-tables-only\", or put its debug file "
+                            "beside it or under /usr/lib/debug/.build-id");
+}
+
 static struct ss_symbols *open_symbols(struct ss_binary *binary)
 {
     static char *debug_paths; /* the default search: beside the binary, .debug/, /usr/lib/debug */
     static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_build_id_find_elf,
-                                             .find_debuginfo = dwfl_standard_find_debuginfo,
+                                             .find_debuginfo = find_debug_file,
                                              .section_address = dwfl_offline_section_address,
                                              .debuginfo_path = &debug_paths};
     struct ss_symbols *symbols = ss_keep(sizeof *symbols);
@@ -144,10 +166,7 @@ static struct ss_symbols *open_symbols(struct ss_binary *binary)
     dwfl_report_end(symbols->dwfl, NULL, NULL);
     Dwarf_Addr bias;
     if (symbols->module && binary->program && !dwfl_module_getdwarf(symbols->module, &bias))
-        binary->problem =
-            "it has no debug information: functions by their symbols at best, and no "
-            "lines; build it with debug = \"line-tables-only\", or put its debug file "
-            "beside it or under /usr/lib/debug/.build-id";
+        binary->problem = no_debug_problem(path);
     if (!symbols->module)
         binary->problem = ss_text("%s: its functions are not named", dwfl_errmsg(-1));
     return symbols;
@@ -203,6 +222,32 @@ static int compare_functions(const void *a, const void *b)
     return x->low < y->low ? -1 : x->low > y->low;
 }
 
+/* Whether what may be opened as the file of a unit's split debug information is a file. */
+static bool split_places_are_files(const struct ss_symbols *symbols, Dwarf_Die *unit_die)
+{
+    Dwarf_Attribute attribute;
+    const char *folder = dwarf_formstring(dwarf_attr(unit_die, DW_AT_comp_dir, &attribute));
+    const char *name = dwarf_formstring(dwarf_attr(unit_die, DW_AT_dwo_name, &attribute));
+    const char *files[2] = {NULL};
+    if (!name)
+        name = dwarf_formstring(dwarf_attr(unit_die, DW_AT_GNU_dwo_name, &attribute));
+    dwfl_module_info(symbols->module, NULL, NULL, NULL, NULL, NULL, &files[0], &files[1]);
+    folder = folder ? folder : ".";
+    for (size_t i = 0; name && i < sizeof files / sizeof files[0]; i++) {
+        char target[PATH_MAX];
+        char *slash = files[i] && realpath(files[i], target) ? strrchr(target, '/') : NULL;
+        if (!slash)
+            continue;
+        bool packed = ss_is_file_or_none(ss_text("%s.dwp", target));
+        *slash = 0;
+        if (!packed || !ss_is_file_or_none(*name == '/' ? name : ss_text("%s/%s", target, name)) ||
+            !ss_is_file_or_none(ss_text("%s%s%s/%s", *folder == '/' ? "" : target,
+                                        *folder == '/' ? "" : "/", folder, name)))
+            return false;
+    }
+    return true;
+}
+
 static struct unit *unit_of(struct ss_symbols *symbols, Dwarf_Die *unit_die)
 {
     Dwarf_Off offset = dwarf_dieoffset(unit_die);
@@ -222,7 +267,8 @@ static struct unit *unit_of(struct ss_symbols *symbols, Dwarf_Die *unit_die)
     /* With split debug information the functions are in the .dwo file's unit. */
     Dwarf_Die root = *unit_die, split;
     uint8_t type = 0;
-    if (dwarf_cu_info(unit_die->cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
+    if (split_places_are_files(symbols, unit_die) &&
+        dwarf_cu_info(unit_die->cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
         type == DW_UT_skeleton && split.addr)
         root = split;
     add_functions(unit, &root, 0);

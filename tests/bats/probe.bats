@@ -422,14 +422,87 @@ survives() {
     [ "$status" -lt 2 ] || [ -n "$stderr" ] || strayspan_fail "$2: not a word"
 }
 
-@test "a file that is cut anywhere is an error, and nothing worse" {
-    local size
+# Where the last segment of a file ends.
+loaded_end() {
+    local _ kind offset size
+    while read -r kind offset _ _ size _; do
+        [ "$kind" != LOAD ] || echo $((offset + size))
+    done < <(readelf -lW "$1") | sort -n | tail -n 1
+}
+
+@test "a file that is cut anywhere is an error where that is loaded, and nothing worse" {
+    local size end length want
     size=$(stat -c %s "$c/annotated_plain")
+    end=$(loaded_end "$c/annotated_plain")
+    [ "$end" -lt "$size" ]
     for ((length = 0; length < size; length += 100)); do
         head -c "$length" "$c/annotated_plain" >cut
         survives cut "$length bytes"
-        assert_equal "$status" "$([ "$length" -ge 4 ] && echo 2 || echo "$status")"
+        want=2
+        [ "$length" -ge 4 ] || want=$status
+        [ "$length" -lt "$end" ] || want=0
+        assert_equal "$status" "$want"
     done
+}
+
+@test "sections beyond the end keep nobody from running a program: it is diagnosed, and the symbols are missed" {
+    sample trixie/release/scope_exit
+    cp "$program" wild
+    # e_shoff, in the ELF header.
+    printf '\377\377\377\377\377\377\0\0' | dd of=wild bs=1 seek=40 conv=notrunc status=none
+    probe wild
+    assert_equal "$status" 0
+    assert_file '.tables.list | map(.evidence) | unique | join(" ")' signature
+    assert_file '.tables.notes | map(select(test("sections beyond its end"))) | length' 1
+    run_under ./wild
+    assert_regex "$stderr" 'hooked by signature'
+}
+
+@test "a file of another order of bytes is for another machine, whole or not" {
+    python3 - <<'END'
+import struct
+# EM_S390, with a segment that lies beyond the end.
+header = b"\x7fELF\x02\x02\x01" + bytes(9) + struct.pack(">HHIQQQIHHHHHH", 2, 22, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+open("big", "wb").write(header + struct.pack(">IIQQQQQQ", 1, 5, 4096, 0, 0, 4096, 4096, 4096))
+END
+    probe big
+    assert_equal "$status" 1
+    assert_file .verdict 'it is built for another machine (s390), strayspan is for x86-64'
+}
+
+@test "a debug file that is not used is named, with the reason" {
+    sample trixie/release/scope_exit
+    strip -o program "$program"
+    objcopy --only-keep-debug "$program" whole
+    cp whole program.debug
+    objcopy --add-gnu-debuglink=program.debug program
+    probe program
+    assert_file '.tables.notes | map(select(test("not used"))) | length' 0
+    head -c 20000 whole >program.debug
+    probe program
+    assert_file '.tables.notes | map(select(test("/program.debug: not used: it is cut"))) | length' 1
+    rm program.debug
+    mkfifo program.debug
+    probe program
+    assert_file '.tables.notes | map(select(test("/program.debug: not used: it is not an ordinary file"))) | length' 1
+    rm program.debug
+    objcopy --only-keep-debug "$c/annotated_plain" program.debug
+    probe program
+    assert_file '.tables.notes | map(select(test("/program.debug: not used: .* of another build"))) | length' 1
+}
+
+@test "strayspan itself is no program to diagnose; what looks its annotations up by other names is" {
+    for file in "$STRAYSPAN" "$STRAYSPAN_SHIM"; do
+        probe "$file"
+        assert_equal "$status" 1
+        assert_file .verdict 'it is strayspan itself: no program, but what reads and hooks them'
+    done
+    echo 'extern unsigned long strayspan_annotate_new(const void *, const void *) __attribute__((weak));
+        int main(void) { return strayspan_annotate_new && strayspan_annotate_new(0, 0); }' |
+        gcc -fPIE -pie -x c -o weak -
+    probe weak
+    assert_equal "$status" 0
+    assert_file .verdict 'it has annotations'
 }
 
 @test "flipped bytes end in an answer" {

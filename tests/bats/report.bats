@@ -234,6 +234,57 @@ check_outgoing() {
     assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
 }
 
+# Reports the log; that must not take long.
+report_soon() {
+    run --separate-stderr timeout -k 1 20 "$STRAYSPAN" report "$@"
+    assert_success
+}
+
+@test "a debug file that is no file, cut, or of another build is named, and nobody waits for it" {
+    cp "$c/foreign_thread_exit" program
+    objcopy --only-keep-debug program program.debug
+    objcopy --strip-debug --add-gnu-debuglink=program.debug program
+    cp program.debug whole
+    strayspan_run "$PWD/program"
+    head -c 9000 whole >program.debug
+    report_soon "$strayspan_log"
+    assert_output --partial "$PWD/program.debug: not used: it is cut"
+    objcopy --only-keep-debug "$c/lost_close" other
+    cp other program.debug
+    report_soon "$strayspan_log"
+    assert_output --partial "$PWD/program.debug: not used: it is of another build"
+    rm program.debug
+    mkfifo program.debug
+    report_soon "$strayspan_log"
+    assert_output --partial "$PWD/program.debug: not used: it is not an ordinary file"
+    assert_output --partial 'error[foreign-thread-exit]'
+    # Wherever it is looked for, and behind a link.
+    mkdir .debug
+    mkfifo .debug/program.debug
+    ln -sf /dev/zero program.debug
+    report_soon "$strayspan_log"
+    assert_output --partial "$PWD/program.debug: not used: it is not an ordinary file"
+    rm -r program.debug .debug
+    mv whole program.debug
+    report_soon "$strayspan_log"
+    refute_output --partial 'not used'
+    assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
+}
+
+@test "split debug information that leads to a fifo: nobody waits for it" {
+    cc -g -gsplit-dwarf -O0 -I"$root/tests/programs/c" -I"$root/shim" -I"$root" -o split \
+        "$root/tests/programs/c/foreign_thread_exit.c" -pthread
+    strayspan_run "$PWD/split"
+    report_soon "$strayspan_log"
+    assert_output --partial "foreign_thread_exit.c:$(line_of foreign_thread_exit 'strayspan_exit(')"
+    for file in *.dwo; do
+        rm "$file"
+        mkfifo "$file"
+    done
+    report_soon "$strayspan_log"
+    assert_output --partial 'error[foreign-thread-exit]'
+}
+
 @test "standard input may be what docker's json-file driver keeps, long lines in pieces" {
     strayspan_run "$c/foreign_thread_exit"
     python3 - "$strayspan_log" >docker.log <<'END'
