@@ -58,13 +58,10 @@ static void print_crates(FILE *out, const struct ss_crates *crates)
         print_row(out, i == 0 ? "compiler:" : "", ss_text("rustc %s", crates->compilers[i]));
 }
 
-/* Empty for a table that is no subscriber's. */
 static const char *table_text(const struct ss_probe_table *table)
 {
-    const char *type = ss_short_type(table->type);
-    return table->no_subscriber
-               ? ""
-               : ss_text("%s, by %s", type ? type : "(type not known)", table->evidence);
+    const char *type = table->no_subscriber ? "NoSubscriber" : ss_short_type(table->type);
+    return ss_text("%s, by %s", type ? type : "(type not known)", table->evidence);
 }
 
 static void print_tables(FILE *out, const struct ss_probe_contents *contents)
@@ -81,9 +78,8 @@ static void print_tables(FILE *out, const struct ss_probe_contents *contents)
         size_t same = 0;
         for (; next && strcmp(table_text(next), text) == 0; next = next->next)
             same++;
-        if (*text)
-            print_row(out, first, same > 1 ? ss_text("%zu times %s", same, text) : text);
-        first = *text ? "" : first;
+        print_row(out, first, same > 1 ? ss_text("%zu times %s", same, text) : text);
+        first = "";
         table = next;
     }
     if (!tables->count)

@@ -118,18 +118,24 @@ static const char *secure_text(const struct ss_probe *probe)
     return ss_text("%s: the loader drops LD_PRELOAD for it", probe->secure);
 }
 
-/* `2 subscriber tables, found by symbols`, with the library where these are. */
+/* `2 subscriber tables, found by symbols`, with the library where these are. The number is that of
+ * the tables that are hooked: NoSubscriber's is one of them. */
 static const char *tables_text(const struct ss_probe *probe)
 {
     const struct ss_probe_contents *where = &probe->contents;
     for (size_t i = 0; i < probe->library_count && !where->tables.count; i++)
         where = probe->libraries[i];
     const char *evidence = NULL, *slash = strrchr(where->path, '/');
+    size_t nones = probe->contents.tables.no_subscribers;
+    for (size_t i = 0; i < probe->library_count; i++)
+        nones += probe->libraries[i]->tables.no_subscribers;
+    const char *of_them = nones ? ss_text(" (%zu of them NoSubscriber's)", nones) : "";
     for (const struct ss_probe_table *table = where->tables.tables; table; table = table->next)
         if (!table->no_subscriber && !evidence)
             evidence = table->evidence;
-    return ss_text("%s, found by %s%s%s", ss_count_text(probe->tables, "subscriber table"),
-                   evidence, where == &probe->contents ? "" : ", in ",
+    return ss_text("%s%s, found by %s%s%s",
+                   ss_count_text(probe->tables + nones, "subscriber table"), of_them, evidence,
+                   where == &probe->contents ? "" : ", in ",
                    where == &probe->contents ? ""
                    : slash                   ? slash + 1
                                              : where->path);

@@ -505,6 +505,19 @@ END
     assert_file .verdict 'it has annotations'
 }
 
+@test "probe counts the tables that a run hooks" {
+    local tables
+    sample trixie/release/legal_layers
+    strip -o stripped "$program"
+    for file in "$program" ./stripped; do
+        run "$STRAYSPAN" probe "$file"
+        tables=$(sed -En '1s/.*: ([0-9]+ subscriber tables?) .*/\1/p' <<<"$output")
+        [ -n "$tables" ]
+        run_under "$file"
+        assert_equal "$(strayspan_query 'select(.type == "module" and .subscribers > 0) | .subscribers')" "${tables%% *}"
+    done
+}
+
 @test "flipped bytes end in an answer" {
     sample trixie/release/scope_exit
     strip -o small "$program"
