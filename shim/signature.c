@@ -26,6 +26,7 @@ enum {
     WINDOW = 96,           /* of other methods */
     TYPE_WINDOW = 48,      /* of TypeId::of, where it was not inlined */
     NO_SPAN = 0xDEAD,      /* what NoSubscriber gives for an id */
+    NO_HINT = 6,           /* max_level_hint's None */
 };
 
 /* Whether the instruction may go on elsewhere, or nowhere. Calls come back. */
@@ -179,67 +180,185 @@ static bool is_code(const struct ss_image *image, uintptr_t function, const void
     is_code((image), (function), (const uint8_t[]){__VA_ARGS__}, \
             sizeof((const uint8_t[]){__VA_ARGS__}))
 
-/* add to a register: the object's part that the call is handed on to. */
-static bool adds_to(const struct ss_image *image, uintptr_t function, uint8_t reg)
+/* What a function does that goes straight from its start to its return. */
+struct outcome {
+    bool idle;     /* nothing, but for giving a constant */
+    bool constant; /* rax is `value` in the end */
+    int64_t value;
+};
+
+/* Whether the instruction is of the function's frame: what is not optimized puts its arguments onto
+ * its stack first, whatever it does with them. */
+static bool is_framing(const struct ss_instruction *in)
+{
+    enum { PUSH = 0x50, POP_RAX = 0x58, POP_LAST = 0x5F, PUSH_CONSTANT = 0x6A, LEAVE = 0xC9 };
+    bool one = in->map == SS_MAP_ONE, stack = in->rm == SS_RSP || in->rm == SS_RBP;
+    if (in->vex || in->indexed)
+        return false;
+    if (in->has_modrm && in->mod != 3)
+        return stack && (one ? in->opcode == 0x88 || in->opcode == 0x89
+                             : in->map == SS_MAP_0F && (in->opcode == 0x11 || in->opcode == 0x29));
+    if (in->has_modrm)
+        return one && stack &&
+               (in->opcode == 0x81 || in->opcode == 0x83 ||
+                (in->opcode == 0x89 && (in->reg == SS_RSP || in->reg == SS_RBP)));
+    return one && ((in->opcode >= PUSH && in->opcode <= POP_LAST && in->opcode != POP_RAX) ||
+                   in->opcode == PUSH_CONSTANT || in->opcode == LEAVE);
+}
+
+/* Whether the instruction makes rax a constant. */
+static bool gives_constant(const struct ss_instruction *in, int64_t *value)
+{
+    bool zeroes = (ss_is_opcode(in, 0x31) || ss_is_opcode(in, 0x33)) && in->mod == 3 &&
+                  in->reg == SS_RAX && in->rm == SS_RAX;
+    *value = zeroes ? 0 : in->immediate;
+    return zeroes || ss_is_opcode(in, 0xB0) || ss_is_opcode(in, 0xB8) ||
+           (ss_is_opcode(in, 0xC7) && in->mod == 3 && in->rm == SS_RAX);
+}
+
+/* False where it goes another way. */
+static bool outcome_of(const struct ss_image *image, uintptr_t function, struct outcome *out)
 {
     struct ss_code walk = ss_code_of(image, function, WINDOW);
-    while (ss_code_next(&walk))
-        if ((ss_is_opcode(&walk.in, 0x83) || ss_is_opcode(&walk.in, 0x81)) && walk.in.wide &&
-            (walk.in.reg & 7) == 0 && walk.in.mod == 3 && walk.in.rm == reg)
+    bool pushed = false;
+    int64_t value, pushed_value = 0; /* the shortest way to a small constant: push, pop */
+    *out = (struct outcome){true, false, 0};
+    while (ss_code_next(&walk) && !is_jump(&walk.in)) {
+        const struct ss_instruction *in = &walk.in;
+        if (ss_is_opcode(in, SS_OP_RETURN))
             return true;
+        if (pushed && ss_is_opcode(in, 0x58))
+            *out = (struct outcome){out->idle, true, pushed_value};
+        else if (gives_constant(in, &value))
+            *out = (struct outcome){out->idle, true, value};
+        else if (ss_is_opcode(in, 0x24) && in->immediate == 1) /* and: what it gives is a bool */
+            out->value &= 1;
+        else if (!is_framing(in))
+            *out = (struct outcome){false, false, 0};
+        pushed = ss_is_opcode(in, 0x6A);
+        pushed_value = in->immediate;
+    }
     return false;
 }
 
 static bool returns_nothing(const struct ss_image *image, uintptr_t function)
 {
-    return IS_CODE(image, function, SS_OP_RETURN);
+    struct outcome out;
+    return outcome_of(image, function, &out) && out.idle && !out.constant;
 }
 
-/* The functions that one calls which goes straight from its start to its end. */
+static bool returns_only(const struct ss_image *image, uintptr_t function, int64_t value)
+{
+    struct outcome out;
+    return outcome_of(image, function, &out) && out.idle && out.constant && out.value == value;
+}
+
+/* Whether the function can only answer false, whatever it does before. */
+static bool answers_false(const struct ss_image *image, uintptr_t function)
+{
+    struct outcome out;
+    return outcome_of(image, function, &out) && out.constant && out.value == 0;
+}
+
+/* Whether the call is handed on to a part of the object, which the function got in a register: to one
+ * behind an offset, or, by no more than a jump, to the first. Methods of `dyn Layer` in tables of the
+ * older layouts do the latter too. */
+static bool hands_on(const struct ss_image *image, uintptr_t function, uint8_t self,
+                     enum ss_layout layout)
+{
+    struct ss_code walk = ss_code_of(image, function, WINDOW);
+    for (bool first = true; ss_code_next(&walk); first = false) {
+        const struct ss_instruction *in = &walk.in;
+        if (first && layout == SS_LAYOUT_16 && ss_code_target(&walk, false))
+            return true;
+        bool adds_constant = (ss_is_opcode(in, 0x83) || ss_is_opcode(in, 0x81)) &&
+                             (in->reg & 7) == 0 && in->mod == 3 && in->rm == self;
+        bool adds_to_constant = ss_is_opcode(in, 0x03) && ss_is_memory(in, self); /* an Arc's */
+        if (in->wide && (adds_constant || adds_to_constant))
+            return true;
+    }
+    return false;
+}
+
+/* ---- what drop_span and try_close call -------------------------------------------------------- */
+
+/* The functions that one calls, or ends with a jump to. */
 struct calls {
-    uintptr_t count; /* 0: there are none, or it is another kind of function */
-    uintptr_t to[2];
+    bool straight; /* these are all, in the order of the calls */
+    uint32_t count;
+    uintptr_t to[4];
 };
 
 static struct calls calls_of(const struct ss_image *image, uintptr_t function)
 {
-    const struct calls none = {0, {0, 0}};
-    struct calls calls = none;
+    struct calls calls = {.straight = true};
     struct ss_code walk = ss_code_of(image, function, WINDOW);
-    while (ss_code_next(&walk) && !is_jump(&walk.in)) {
-        if (ss_is_opcode(&walk.in, SS_OP_RETURN))
-            return calls;
-        uintptr_t called = ss_code_target(&walk, true);
-        if (called && calls.count == sizeof calls.to / sizeof calls.to[0])
-            break;
-        if (called)
-            calls.to[calls.count++] = called;
+    bool ended = false;
+    while (!ended && calls.count < sizeof calls.to / sizeof calls.to[0] && ss_code_next(&walk)) {
+        uintptr_t called = ss_code_target(&walk, true), jumped = ss_code_target(&walk, false);
+        bool leaves = jumped && jumped - function >= WINDOW;
+        ended = calls.straight && (leaves || ss_is_opcode(&walk.in, SS_OP_RETURN));
+        calls.straight &= leaves || !is_jump(&walk.in);
+        if (called || leaves)
+            calls.to[calls.count++] = called ? called : jumped;
     }
-    return none;
+    calls.straight &= ended;
+    return calls;
 }
 
-/* Whether both call the same: where nothing was inlined, a Box's and an Arc's drop_span and
- * try_close fetch what is in it and call that one's try_close. */
-static bool call_the_same(const struct ss_image *image, uintptr_t function, uintptr_t other)
+static bool is_called(const struct calls *calls, uintptr_t function)
 {
-    struct calls one = calls_of(image, function), two = calls_of(image, other);
-    return one.count && one.count == two.count && one.to[0] == two.to[0] && one.to[1] == two.to[1];
+    for (uint32_t i = 0; i < calls->count; i++)
+        if (calls->to[i] == function)
+            return true;
+    return false;
+}
+
+/* Whether both do nothing but call the same: a Box's and an Arc's fetch what is in it and call that
+ * one's try_close. */
+static bool call_the_same(const struct calls *drop, const struct calls *close)
+{
+    return drop->straight && close->straight && drop->count && drop->count == close->count &&
+           memcmp(drop->to, close->to, drop->count * sizeof *drop->to) == 0;
+}
+
+/* Whether both call something that no other of the methods does. */
+static bool call_their_own(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
+                           const struct calls *drop, const struct calls *close)
+{
+    bool own[sizeof drop->to / sizeof drop->to[0]] = {false};
+    for (uint32_t i = 0; i < drop->count; i++)
+        own[i] = is_called(close, drop->to[i]);
+    for (uint32_t method = 0; method < SS_TRAIT_COUNT; method++) {
+        if (method == SS_TRAIT_DROP_SPAN || method == SS_TRAIT_TRY_CLOSE)
+            continue;
+        struct calls calls = calls_of(image, slots[method]);
+        for (uint32_t i = 0; i < drop->count; i++)
+            own[i] &= !is_called(&calls, drop->to[i]);
+    }
+    for (uint32_t i = 0; i < drop->count; i++)
+        if (own[i])
+            return true;
+    return false;
 }
 
 /* drop_span asks try_close, unless it is the trait's own, which does nothing. */
-static uint32_t score_drop(const struct ss_image *image, uintptr_t drop_span, uintptr_t try_close,
+static uint32_t score_drop(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
                            enum ss_layout layout)
 {
     enum { SAME = 12, INDIRECT = 0xFF };
-    const int32_t slots[] = {(int32_t)(ss_trait_slot(SS_TRAIT_DROP_SPAN, layout) * WORD),
-                             (int32_t)(ss_trait_slot(SS_TRAIT_TRY_CLOSE, layout) * WORD)};
-    if (call_the_same(image, drop_span, try_close))
+    const int32_t offsets[] = {(int32_t)(ss_trait_slot(SS_TRAIT_DROP_SPAN, layout) * WORD),
+                               (int32_t)(ss_trait_slot(SS_TRAIT_TRY_CLOSE, layout) * WORD)};
+    uintptr_t drop_span = slots[SS_TRAIT_DROP_SPAN], try_close = slots[SS_TRAIT_TRY_CLOSE];
+    struct calls drop_calls = calls_of(image, drop_span), close_calls = calls_of(image, try_close);
+    if (call_the_same(&drop_calls, &close_calls))
         return 2;
     struct ss_code walk = ss_code_of(image, drop_span, WINDOW);
     struct ss_code close = ss_code_of(image, try_close, WINDOW);
     uint32_t score =
         drop_span == try_close || returns_nothing(image, drop_span) ||
-        (walk.left >= SAME && close.left >= SAME && memcmp(walk.bytes, close.bytes, SAME) == 0);
+        (walk.left >= SAME && close.left >= SAME && memcmp(walk.bytes, close.bytes, SAME) == 0) ||
+        call_their_own(image, slots, &drop_calls, &close_calls);
     for (bool first = true; ss_code_next(&walk); first = false) {
         const struct ss_instruction *in = &walk.in;
         uintptr_t called = ss_code_target(&walk, true), jumped = ss_code_target(&walk, false);
@@ -248,7 +367,7 @@ static uint32_t score_drop(const struct ss_image *image, uintptr_t drop_span, ui
         if (first && jumped)
             score = 1;
         if (in->has_modrm && in->mod != 3 && in->rm < SS_RM_RIP && in->rm != SS_RSP &&
-            (in->displacement == slots[0] || in->displacement == slots[1]) &&
+            (in->displacement == offsets[0] || in->displacement == offsets[1]) &&
             (ss_is_opcode(in, INDIRECT) || ss_is_opcode(in, 0x8B)))
             score = 1;
     }
@@ -256,11 +375,11 @@ static uint32_t score_drop(const struct ss_image *image, uintptr_t drop_span, ui
 }
 
 /* current_span gets the place for its result in rdi, and self in rsi. */
-static bool is_current_span(const struct ss_image *image, uintptr_t function)
+static bool is_current_span(const struct ss_image *image, uintptr_t function, enum ss_layout layout)
 {
     enum { LOOK_AT = 3 };
     if (IS_CODE(image, function, 0x48, 0x89, 0xF8, 0x48, 0xC7, 0x07, 2, 0, 0, 0, SS_OP_RETURN) ||
-        adds_to(image, function, SS_RSI))
+        hands_on(image, function, SS_RSI, layout))
         return true;
     struct ss_code walk = ss_code_of(image, function, WINDOW);
     for (uint32_t i = 0; i < LOOK_AT && ss_code_next(&walk); i++)
@@ -269,43 +388,43 @@ static bool is_current_span(const struct ss_image *image, uintptr_t function)
     return false;
 }
 
-static uint32_t score(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
-                      enum ss_layout layout)
+/* Whether downcast_raw is the trait's own, which gives {whether it is this type, self} in rax and rdx:
+ * from what it got in a register, or, where it is not optimized, from its stack once both calls are
+ * made. That of `dyn Layer` is just so. */
+static bool is_default_downcast(const struct ss_image *image, uintptr_t function)
 {
-    uint32_t points =
-        score_drop(image, slots[SS_TRAIT_DROP_SPAN], slots[SS_TRAIT_TRY_CLOSE], layout);
-    points += is_current_span(image, slots[SS_TRAIT_CURRENT_SPAN]);
-    points += IS_CODE(image, slots[SS_TRAIT_CLONE_SPAN], 0x48, 0x8B, 0x06, SS_OP_RETURN) ||
-              adds_to(image, slots[SS_TRAIT_CLONE_SPAN], SS_RDI);
-    points += IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0xB8, 6, 0, 0, 0, SS_OP_RETURN) ||
-              IS_CODE(image, slots[SS_TRAIT_MAX_LEVEL_HINT], 0x6A, 6, 0x58, SS_OP_RETURN);
-    if (layout == SS_LAYOUT_16)
-        points += returns_nothing(image, slots[SS_TRAIT_ON_REGISTER_DISPATCH]);
-    if (layout != SS_LAYOUT_14)
-        points += IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, SS_OP_RETURN) ||
-                  IS_CODE(image, slots[SS_TRAIT_EVENT_ENABLED], 0xB0, 1, 0x24, 1, SS_OP_RETURN);
-    return points;
-}
-
-/* Whether the function can only answer false: it goes straight on, and what it returns is 0. */
-static bool answers_false(const struct ss_image *image, uintptr_t function)
-{
-    struct ss_code walk = ss_code_of(image, function, WINDOW);
-    bool zero = false;
+    enum { CALLS = 2 };
+    struct ss_code walk = ss_code_of(image, function, DOWNCAST_WINDOW);
+    uint32_t calls = 0;
+    bool straight = true, self = false, self_of_stack = false;
     while (ss_code_next(&walk)) {
         const struct ss_instruction *in = &walk.in;
         if (ss_is_opcode(in, SS_OP_RETURN))
-            return zero;
-        if (is_jump(in))
-            return false;
-        bool clears = (ss_is_opcode(in, 0x31) || ss_is_opcode(in, 0x33)) && in->mod == 3 &&
-                      in->reg == SS_RAX && in->rm == SS_RAX;
-        bool keeps = (in->map == SS_MAP_ONE && in->opcode >= 0x59 && in->opcode <= 0x5F) ||
-                     (ss_is_opcode(in, 0x83) && in->mod == 3 && in->rm == SS_RSP) ||
-                     ss_is_opcode(in, 0xC9) || (ss_is_opcode(in, 0x24) && in->immediate == 1);
-        zero = clears || (zero && keeps);
+            return (calls == 0 && straight && self) || (calls == CALLS && self_of_stack);
+        straight &= !is_jump(in);
+        calls += ss_code_target(&walk, true) != 0;
+        self |= ss_is_opcode(in, 0x89) && in->mod == 3 && in->reg == SS_RDI && in->rm == SS_RDX;
+        bool of_stack = ss_is_memory(in, SS_RSP) || ss_is_memory(in, SS_RBP);
+        self_of_stack = (of_stack && ss_is_opcode(in, 0x8B) && in->reg == SS_RDX) ||
+                        (self_of_stack && is_framing(in));
     }
     return false;
+}
+
+static uint32_t score(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
+                      enum ss_layout layout)
+{
+    uint32_t points = score_drop(image, slots, layout);
+    points += is_current_span(image, slots[SS_TRAIT_CURRENT_SPAN], layout);
+    points += IS_CODE(image, slots[SS_TRAIT_CLONE_SPAN], 0x48, 0x8B, 0x06, SS_OP_RETURN) ||
+              hands_on(image, slots[SS_TRAIT_CLONE_SPAN], SS_RDI, layout);
+    points += returns_only(image, slots[SS_TRAIT_MAX_LEVEL_HINT], NO_HINT);
+    if (layout == SS_LAYOUT_16)
+        points += returns_nothing(image, slots[SS_TRAIT_ON_REGISTER_DISPATCH]) +
+                  is_default_downcast(image, slots[SS_TRAIT_DOWNCAST_RAW]);
+    if (layout != SS_LAYOUT_14)
+        points += returns_only(image, slots[SS_TRAIT_EVENT_ENABLED], true);
+    return points;
 }
 
 /* Whether new_span gives NoSubscriber's id for all. */
@@ -313,7 +432,7 @@ static bool gives_no_span(const struct ss_image *image, uintptr_t function)
 {
     enum { FIRST = 3 };
     struct ss_code walk = ss_code_of(image, function, WINDOW);
-    for (uint32_t i = 0; i < FIRST && ss_code_next(&walk); i++)
+    for (uint32_t i = 0; i < FIRST && ss_code_next(&walk); i += !is_framing(&walk.in))
         if (walk.in.map == SS_MAP_ONE && (walk.in.opcode & 0xF8) == 0xB8 &&
             walk.in.immediate == NO_SPAN)
             return true;
