@@ -57,6 +57,13 @@ make_copy() {
     [ -n "${tried-}" ] || skip "no build of the sample modules; scripts/samples says why"
 }
 
+@test "every kind of subscriber is found with full debug information, and with all that can be optimized" {
+    command -v cargo >/dev/null || skip "no cargo"
+    # shellcheck disable=SC2086 # a word or none
+    run -0 "$root/scripts/stripped" --kinds ${STRAYSPAN_TEST_QUICK:+full}
+    assert_output --regexp ' 0 missed, 0 wrong$'
+}
+
 @test "no system library has a table" {
     run -0 "$root/scripts/stripped" --scan /usr/bin /usr/lib/x86_64-linux-gnu
     assert_output --regexp ' 0 wrong$'
