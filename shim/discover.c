@@ -25,6 +25,7 @@ struct search {
     struct ss_image image;
     uint32_t count; /* of the tables to hook */
     struct ss_table_found tables[SS_TABLES_MAX];
+    uint32_t doubtful;   /* that may be some, by their code */
     uint32_t seen_count; /* of those that code speaks for */
     struct {
         struct ss_signature_found table;
@@ -36,7 +37,9 @@ struct search {
 static void note_seen(void *context, const struct ss_signature_found *found)
 {
     struct search *search = context;
-    if (search->seen_count < SS_TABLES_MAX)
+    if (found->doubtful)
+        search->doubtful++;
+    else if (search->seen_count < SS_TABLES_MAX)
         search->seen[search->seen_count++].table = *found;
 }
 
@@ -136,6 +139,8 @@ static void search_module(struct search *search)
     (void)ss_signature_find(&search->image, note_seen, search);
     if (search->count)
         disputed = compare(search);
+    else
+        m->tables_doubtful = search->doubtful; /* where there are symbols, they know */
     disputed += add_seen(search, has_symbols ? &elf : NULL);
     if (has_symbols)
         ss_elf_close(&elf);

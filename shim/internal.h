@@ -76,8 +76,8 @@ SS_HIDDEN void ss_module_versions(struct ss_module *m, char core[32], char subsc
 /* ---- discover.c ------------------------------------------------------------------------------ */
 
 /* Finds the `dyn Subscriber` tables of m by its symbols, else by its code, and gives each to
- * ss_hook_table (hook.c), sets m->evidence and m->tables_disputed. Reads m's file or its debug file
- * (symbols) and m's memory (tables), all validated. */
+ * ss_hook_table (hook.c), sets m->evidence, m->tables_disputed and m->tables_doubtful. Reads m's
+ * file or its debug file (symbols) and m's memory (tables), all validated. */
 SS_HIDDEN void ss_discover(struct ss_module *m);
 
 /* Whether the function that a return address lies in is one that closes spans through the thread's

@@ -302,6 +302,8 @@ void ss_record_module(struct ss_line *line, const struct ss_record_head *head,
     ss_key_text(line, "evidence", module->evidence);
     if (module->tables_disputed)
         ss_key_number(line, "disputed", module->tables_disputed);
+    if (module->tables_doubtful)
+        ss_key_number(line, "doubtful", module->tables_doubtful);
     ss_key_number(line, "call_sites", module->call_sites);
     ss_key_name(line, "tracing_core", module->tracing_core);
     ss_key_name(line, "tracing_subscriber", module->tracing_subscriber);

@@ -441,9 +441,11 @@ static bool gives_no_span(const struct ss_image *image, uintptr_t function)
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
+enum verdict { NO_SUBSCRIBER, DOUBTFUL, SUBSCRIBER };
+
 /* Whether the words are a subscriber's methods. What returns something is no lone return: tables of
  * `dyn Layer` are as long, and their methods do nothing by default. */
-static bool is_subscriber(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
+static enum verdict judge(const struct ss_image *image, const uintptr_t slots[SS_TRAIT_COUNT],
                           enum ss_layout layout)
 {
     enum { WANTED = 2, WANTED_OF_OLD = 3 };
@@ -453,11 +455,14 @@ static bool is_subscriber(const struct ss_image *image, const uintptr_t slots[SS
                                         SS_TRAIT_TRY_CLOSE,         SS_TRAIT_CURRENT_SPAN};
     if (!compares_type(image, slots[SS_TRAIT_DOWNCAST_RAW]) ||
         !returns_some(image, slots[SS_TRAIT_DOWNCAST_RAW]))
-        return false;
+        return NO_SUBSCRIBER;
     for (size_t i = 0; i < sizeof returning; i++)
         if (slots[returning[i]] && returns_nothing(image, slots[returning[i]]))
-            return false;
-    return score(image, slots, layout) >= (layout == SS_LAYOUT_16 ? WANTED : WANTED_OF_OLD);
+            return NO_SUBSCRIBER;
+    uint32_t points = score(image, slots, layout);
+    if (points >= (layout == SS_LAYOUT_16 ? WANTED : WANTED_OF_OLD))
+        return SUBSCRIBER;
+    return layout == SS_LAYOUT_16 && points ? DOUBTFUL : NO_SUBSCRIBER;
 }
 
 /* Fills in `table` where the `length` addresses of functions at `start` begin with a table's
@@ -474,6 +479,7 @@ static bool read_table(const struct ss_image *image, uintptr_t start, uint32_t l
         size > SIZE_MAX_OF_OBJECT || ss_image_is_code(image, size) ||
         (drop && !ss_image_is_code(image, drop)))
         return false;
+    table->doubtful = false;
     for (uint32_t layout = SS_LAYOUT_COUNT; layout-- > 0;) {
         uintptr_t slots[SS_TRAIT_COUNT] = {0};
         if (ss_trait_words(layout) - SS_TRAIT_HEADER_WORDS > length)
@@ -483,7 +489,11 @@ static bool read_table(const struct ss_image *image, uintptr_t start, uint32_t l
             if (slot && !ss_image_word(image, table_start + slot * WORD, &slots[method]))
                 return false;
         }
-        if (!is_subscriber(image, slots, layout))
+        enum verdict verdict = judge(image, slots, layout);
+        if (verdict == DOUBTFUL)
+            *table = (struct ss_signature_found){
+                .address = table_start, .layout = layout, .doubtful = true};
+        if (verdict != SUBSCRIBER)
             continue;
         *table = (struct ss_signature_found){
             .address = table_start,
@@ -492,7 +502,7 @@ static bool read_table(const struct ss_image *image, uintptr_t start, uint32_t l
             .default_try_close = answers_false(image, slots[SS_TRAIT_TRY_CLOSE])};
         return true;
     }
-    return false;
+    return table->doubtful;
 }
 
 /* One search. */
@@ -530,7 +540,7 @@ static void scan(struct search *search, uintptr_t from, uintptr_t to)
         if (end - start < shortest || search->candidates++ >= CANDIDATES_MAX ||
             !read_table(image, from + start * WORD, (uint32_t)(end - start), &table))
             continue;
-        search->count++;
+        search->count += !table.doubtful;
         search->found(search->context, &table);
     }
 }

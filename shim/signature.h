@@ -29,13 +29,14 @@ struct ss_signature_found {
     enum ss_layout layout;
     bool no_subscriber;     /* tracing_core's NoSubscriber */
     bool default_try_close; /* its try_close does nothing but answer false */
+    bool doubtful;          /* looks like one, but not enough to touch it: nothing else is told */
 };
 
 /* Gets each table, in order of address within a segment. */
 typedef void ss_signature_fn(void *context, const struct ss_signature_found *found);
 
 /* Finds the `dyn Subscriber` tables of an image by what their code looks like, and calls `found` for
- * each. Returns how many there were. Takes any image: nothing outside the segments is read, and
+ * each and for what may be one. Returns how many there were for sure. Takes any image: nothing outside the segments is read, and
  * nothing in them believed. No state, no allocation, no system call; any context; work in proportion
  * to the image's tables of functions. */
 SS_HIDDEN uint32_t ss_signature_find(const struct ss_image *image, ss_signature_fn *found,

@@ -54,6 +54,7 @@ struct ss_module {
     uint32_t tables_hooked, tables_unhooked;
     _Atomic uint32_t tables_off; /* of those hooked: what they are called with makes no sense */
     uint32_t tables_disputed; /* seen by symbols or by signature alone, where there are symbols */
+    uint32_t tables_doubtful; /* that may be some, by their code; not followed */
     uint32_t call_sites;      /* Metadata found */
     const char *evidence;     /* "symbols", "debug-file", "signature", or NULL: found none */
     uint32_t metadata_order;  /* enum ss_metadata_order */

@@ -154,6 +154,9 @@ assert_no_violation_at_all() {
     assert_equal "$(evidence_of)" '"signature"'
     run strayspan_query 'select(.type == "violation") | .span.name'
     assert_output '"work"'
+    # Another one that may be a subscriber's is left alone, and counted.
+    run strayspan_query 'select(.doubtful == 1) | .subscribers'
+    assert_output 1
 }
 
 @test "one that is called with ids it never gave is switched off and named before anything is reported" {

@@ -78,12 +78,20 @@ __asm__(".text\n"
         "sete %al\n"
         "mov %rdi, %rdx\n"
         "ret\n"
+        "code_other_downcast:\n"
+        "movdqu (%rsi), %xmm0\n"
+        "pcmpeqb code_type_id(%rip), %xmm0\n"
+        "pmovmskb %xmm0, %ecx\n"
+        "sete %al\n"
+        "mov %rax, %rdx\n"
+        "ret\n"
         ".section .rodata\n"
         ".balign 16\n"
         "code_type_id:\n"
         ".quad 0x815cb705e422916b, 0x1ecc48a29917f03d\n"
         ".text\n");
-extern const char code_drop_span[], code_max_level_hint[], code_current_span[], code_downcast_raw[];
+extern const char code_drop_span[], code_max_level_hint[], code_current_span[], code_downcast_raw[],
+    code_other_downcast[];
 extern bool code_try_close(void *self, uint64_t id);
 __attribute__((used)) bool code_try_close(void *self, uint64_t id)
 {
@@ -112,6 +120,15 @@ static const void *const table[] = {
     code_try_close,
     code_current_span,
     code_downcast_raw,
+};
+
+/* One that may be a subscriber's: but for downcast_raw and current_span there is nothing to tell by. */
+__attribute__((used)) static const void *const doubtful[] = {
+    NULL,         (void *)24,   (void *)8,         takes_whatever,
+    returns_two,  returns_two,  returns_two, /* max_level_hint */
+    new_span,     does_nothing, does_nothing,      returns_two,
+    does_nothing, does_nothing, does_nothing,      new_span, /* clone_span */
+    does_nothing, try_close,    code_current_span, code_other_downcast,
 };
 
 /* Through the table as it is at this moment. */
