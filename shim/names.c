@@ -181,7 +181,7 @@ static void read_kinds(struct wanted *wanted, uint16_t kinds[BATCH])
 void ss_names_of(const uintptr_t *addresses, uint32_t count, uint16_t *kinds)
 {
     struct wanted wanted;
-    uint16_t fresh[BATCH];
+    uint16_t fresh[BATCH] = {0};
     uint32_t places[BATCH];
     bool known[count + 1];
     memset(kinds, 0, count * sizeof *kinds);
@@ -199,15 +199,16 @@ void ss_names_of(const uintptr_t *addresses, uint32_t count, uint16_t *kinds)
     for (uint32_t first = 0; first < count; first++) {
         if (known[first] || !(wanted.module = ss_module_of(addresses[first])))
             continue;
-        wanted.count = 0;
-        for (uint32_t i = first; i < count && wanted.count < BATCH; i++)
+        uint32_t taken = 0;
+        for (uint32_t i = first; i < count && taken < BATCH; i++)
             if (!known[i] && ss_module_of(addresses[i]) == wanted.module) {
-                places[wanted.count] = i;
-                wanted.addresses[wanted.count++] = addresses[i];
+                places[taken] = i;
+                wanted.addresses[taken++] = addresses[i];
                 known[i] = true;
             }
+        wanted.count = taken;
         read_kinds(&wanted, fresh);
-        for (uint32_t i = 0; i < wanted.count; i++)
+        for (uint32_t i = 0; i < taken; i++)
             kinds[places[i]] = fresh[i];
     }
 }

@@ -29,7 +29,7 @@ static bool has_tracing(const char *path, char *buffer)
     enum { OVERLAP = sizeof wanted - 2 };
     long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
     bool found = false;
-    struct stat stat;
+    struct stat stat = {0};
     size_t kept = 0, used;
     /* Devices are mapped too, and read without end. */
     bool is_file = fd >= 0 && ss_sys_fstat((int)fd, &stat) == 0 && ss_is_regular(&stat);

@@ -1,5 +1,5 @@
 /* Between the parts that read logs: log_read.c finds lines in files, log_records.c adds records to
- * the report, log_values.c takes records apart. */
+ * the report, log_summary.c their sums, log_values.c takes records apart. */
 #ifndef SS_LOG_READ_H
 #define SS_LOG_READ_H
 
@@ -97,6 +97,11 @@ void ss_fill_violation(struct ss_violation *violation, const struct ss_run *run,
                        const json_t *record);
 void ss_fill_consequence(struct ss_consequence *consequence, const struct ss_run *run,
                          const json_t *record);
+
+/* ---- log_summary.c --------------------------------------------------------------------------- */
+
+/* Adds what a summary counts to the report of its reader; not what was found. */
+void ss_read_sums(struct ss_reader *reader, struct ss_run *run, const json_t *record);
 
 /* ---- log_records.c --------------------------------------------------------------------------- */
 

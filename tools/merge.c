@@ -111,6 +111,7 @@ static void list(struct ss_report *report, struct ss_violation *const *told, siz
 static void merge_by(struct ss_report *report, char *(*key_of)(const struct ss_violation *))
 {
     struct misuse *misuses = NULL, *misuse;
+    /* An array of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     struct ss_violation **told = calloc(report->violation_count + 1, sizeof *told), *next;
     size_t count = 0;
     if (!told)

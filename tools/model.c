@@ -104,6 +104,14 @@ bool ss_process_replaced(const struct ss_report *report, const struct ss_process
     return false;
 }
 
+bool ss_report_partly(const struct ss_report *report)
+{
+    for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next)
+        if (binary->off)
+            return true;
+    return false;
+}
+
 bool ss_report_unfinished(const struct ss_report *report)
 {
     for (const struct ss_process *process = report->processes; process; process = process->next)

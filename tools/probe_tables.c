@@ -53,7 +53,8 @@ void ss_say(int level, const char *piece, ...)
     if (level > 0)
         return;
     va_start(pieces, piece);
-    for (const char *more; (more = va_arg(pieces, const char *));)
+    for (const char *more;
+         (more = va_arg(pieces, const char *));) /* NOLINT(clang-analyzer-valist.Uninitialized) */
         text = ss_text("%s%s", text, more);
     va_end(pieces);
     if (found)

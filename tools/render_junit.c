@@ -80,7 +80,7 @@ void ss_render_junit(FILE *out, const struct ss_report *report, const struct ss_
         problems++;
     cases += report->violation_count + report->suspicion_count + problems;
     const char *counts = ss_text("tests=\"%llu\" failures=\"%llu\" errors=\"%llu\" skipped=\"%d\"",
-                                 (unsigned long long)cases, (unsigned long long)(errors + warnings),
+                                 (unsigned long long)cases, (unsigned long long)errors + warnings,
                                  (unsigned long long)problems, nothing != NULL);
     fprintf(out,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites %s>\n"

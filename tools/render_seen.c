@@ -40,8 +40,8 @@ static bool same(const char *a, const char *b)
 static bool are_alike(const struct ss_binary *a, const struct ss_binary *b)
 {
     return a->program && b->program && a->subscribers && b->subscribers &&
-           !(a->unhooked | b->unhooked | a->off | b->off) && same(a->evidence, b->evidence) &&
-           same(a->tracing_core, b->tracing_core) &&
+           !(a->unhooked | b->unhooked | a->off | b->off | a->doubtful | b->doubtful) &&
+           same(a->evidence, b->evidence) && same(a->tracing_core, b->tracing_core) &&
            same(a->tracing_subscriber, b->tracing_subscriber);
 }
 
@@ -71,7 +71,7 @@ static void print_hooked(FILE *out, const struct ss_report *report)
 {
     for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next) {
         uint64_t tables, count = alike(report, binary, &tables);
-        if ((!binary->subscribers && !binary->unhooked) || !count)
+        if (!(binary->subscribers | binary->unhooked | binary->doubtful) || !count)
             continue;
         const char *slash = strrchr(binary->path, '/');
         fprintf(out, "         %s: %s",
@@ -90,6 +90,9 @@ static void print_hooked(FILE *out, const struct ss_report *report)
             fprintf(out,
                     "; %s switched off: found by code alone, and called with what makes no sense",
                     ss_count_text(binary->off, "table"));
+        if (binary->doubtful)
+            fprintf(out, "; %s may be a subscriber's, as far as code tells: its spans are not seen",
+                    ss_count_text(binary->doubtful, "more table"));
         putc('\n', out);
     }
 }
@@ -286,6 +289,7 @@ void ss_render_clean(FILE *out, const struct ss_report *report)
     else
         fprintf(out, SS_GREEN "strayspan: %s" SS_PLAIN "%s and %s on %s, %s%s\n",
                 ss_report_unfinished(report) ? "no violation was logged: at least "
+                : ss_report_partly(report)   ? "nothing strayed in what was judged: "
                                              : "nothing strayed: ",
                 ss_count_text(seen->created, "span"), ss_count_text(seen->entered, "enter"),
                 ss_count_text(seen->threads, "thread"),

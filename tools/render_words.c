@@ -149,8 +149,9 @@ const char *ss_verdict_text(const struct ss_report *report)
     return report->problems ? "no violation was read, and not all could be: see the problems below"
            : ss_report_unfinished(report)
                ? "no violation was logged; not all processes lived to write their counts"
-           : report->seen.created ? "nothing strayed"
-                                  : "NOTHING WAS CHECKED: no span was seen";
+           : ss_report_partly(report) ? "nothing strayed in what was judged"
+           : report->seen.created     ? "nothing strayed"
+                                      : "NOTHING WAS CHECKED: no span was seen";
 }
 
 /* Takes the marks for colours out. */

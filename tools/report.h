@@ -46,6 +46,7 @@ struct ss_binary {
     const char *build_id;                /* hex; NULL: none */
     bool program;                        /* it was the executable of a process */
     uint64_t subscribers, unhooked, off; /* off: of those hooked, switched off at run time */
+    uint64_t doubtful;                   /* tables that may be a subscriber's, left alone */
     bool silent, called; /* in some process none, in another one of its subscribers was called */
     const char *evidence;
     const char *tracing_core, *tracing_subscriber;
@@ -341,6 +342,9 @@ bool ss_process_replaced(const struct ss_report *report, const struct ss_process
 
 /* Whether some process has no summary, and no exec explains it: what it saw is not known. */
 bool ss_report_unfinished(const struct ss_report *report);
+
+/* Whether tables were switched off at run time: what is done through them was not judged. */
+bool ss_report_partly(const struct ss_report *report);
 
 /* Whether all that is known of the report's processes is that they ran: no violation was logged,
  * nothing was counted. */

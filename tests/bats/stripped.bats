@@ -170,6 +170,7 @@ assert_no_violation_at_all() {
     assert_output true
     run "$STRAYSPAN" report "${strayspan_logs[@]}"
     assert_output --partial '1 table switched off'
+    assert_output --partial 'nothing strayed in what was judged'
 }
 
 @test "one of another trait is switched off, and nothing that it is called with is read" {
