@@ -157,6 +157,8 @@ assert_no_violation_at_all() {
     # Another one that may be a subscriber's is left alone, and counted.
     run strayspan_query 'select(.doubtful == 1) | .subscribers'
     assert_output 1
+    run "$STRAYSPAN" report "${strayspan_logs[@]}"
+    assert_output --partial "1 more table may be a subscriber's"
 }
 
 @test "one that is called with ids it never gave is switched off and named before anything is reported" {
