@@ -70,7 +70,8 @@ bool ss_suppression_parse(const char *text, size_t length, struct ss_suppression
     const char *colon = memchr(text, ':', out->length);
     size_t code = colon ? (size_t)(colon - text) : 0;
     out->rule = index_of(rule_codes, SS_RULE_COUNT, text, code);
-    *why = "it does not begin with `RULE:`; `*:` stands for every rule";
+    *why = colon ? "there is no such rule before its `:`; `*:` stands for every rule"
+                 : "it does not begin with `RULE:`; `*:` stands for every rule";
     if (!colon || (out->rule < 0 && !(code == 1 && *text == '*')))
         return false;
     for (const char *at = colon + 1; at < end;) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,20 @@ static void take_signals(const sigset_t *mask)
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
             sigaction(signals[i], &action, NULL);
     sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+void ss_child_end_alike(const struct ss_child *child)
+{
+    const struct rlimit none = {0, 0}; /* the child has left a core, where one is wanted */
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, child->signal);
+    fflush(NULL);
+    setrlimit(RLIMIT_CORE, &none);
+    sigaction(child->signal, &action, NULL);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    raise(child->signal);
 }
 
 /* Whether a file begins like text: with no NUL byte in its first bytes. */

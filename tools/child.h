@@ -24,6 +24,9 @@ struct ss_variable {
 bool ss_child_run(const char *path, char **argv, const struct ss_variable *environment,
                   struct ss_child *child);
 
+/* Ends us by the signal that ended the child: for a parent that tells of it. Returns where it cannot. */
+void ss_child_end_alike(const struct ss_child *child);
+
 /* Becomes the program, with our own environment. Returns, with our exit status, only where that failed,
  * which it said. */
 int ss_child_become(const char *path, char **argv);

@@ -49,7 +49,7 @@ struct group {
 struct comparison {
     struct group *groups;
     const char *paths[SIDES];
-    bool nothing[SIDES], unreadable;
+    bool nothing[SIDES], unreadable, partly; /* partly: not all of it could be read */
     bool rules_off[SIDES][SS_RULE_COUNT];
 };
 
@@ -75,6 +75,7 @@ static void say_problem(struct comparison *comparison, bool unreadable, const ch
                         const char *message)
 {
     comparison->unreadable |= unreadable;
+    comparison->partly = true;
     fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(file), ss_text_clean_to(message, 400));
 }
 
@@ -321,5 +322,5 @@ int ss_diff(int argc, char **argv)
         perror("strayspan: standard output: could not be written");
         return SS_EXIT_UNREADABLE;
     }
-    return worse ? SS_EXIT_SOMETHING : 0;
+    return worse ? SS_EXIT_SOMETHING : comparison.partly ? SS_EXIT_UNREADABLE : 0;
 }

@@ -316,6 +316,14 @@ int ss_is_log(const struct dirent *entry)
     return ss_text_ends(entry->d_name, ".jsonl");
 }
 
+/* For scandir: what cargo strayspan calls the folder of a run, YYYYMMDDTHHMMSSZ-PID. */
+static int is_run_folder(const struct dirent *entry)
+{
+    return strspn(entry->d_name, "0123456789") == 8 && entry->d_name[8] == 'T' &&
+           strspn(entry->d_name + 9, "0123456789") == 6 && entry->d_name[15] == 'Z' &&
+           entry->d_name[16] == '-';
+}
+
 void ss_log_read(struct ss_report *report, const char *path, const char *token)
 {
     struct stat status;
@@ -323,7 +331,7 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         read_file(report, path);
         return;
     }
-    struct dirent **entries = NULL;
+    struct dirent **entries = NULL, **folders = NULL;
     int count = scandir(path, &entries, ss_is_log, alphasort);
     if (count < 0) {
         ss_report_problem(report, true, path, "cannot be read: %s", strerror(errno));
@@ -337,6 +345,16 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         free(entries[i]);
     }
     free(entries);
-    if (count == 0 && !token)
-        ss_report_problem(report, true, path, "no log in it (no file that ends in .jsonl)");
+    if (count > 0 || token)
+        return;
+    /* Of cargo's runs each has a folder of its own, called by its time. */
+    int below = scandir(path, &folders, is_run_folder, alphasort);
+    const char *newest =
+        below > 0 ? ss_text("; the newest run below it is %s%s%s", path,
+                            path[length - 1] == '/' ? "" : "/", folders[below - 1]->d_name)
+                  : "";
+    ss_report_problem(report, true, path, "no log in it (no file that ends in .jsonl)%s", newest);
+    for (int i = 0; i < below; i++)
+        free(folders[i]);
+    free(folders);
 }

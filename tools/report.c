@@ -124,7 +124,8 @@ static const struct ss_usage usage = {
     "any,\n"
     "from the last `strayspan run`.",
     flags,
-    "exit status: 0 rendered, 1 with --check when there is something, 2 unreadable input.",
+    "exit status: 0 rendered, 1 with --check when there is something, 2 unreadable input; with "
+    "--check\nalso where a part of it is.",
     SS_EXIT_UNREADABLE,
 };
 
@@ -235,7 +236,10 @@ static int conclude(const struct settings *settings, struct ss_report *report, F
     ss_deny_count(report, &settings->deny, &errors, &warnings);
     if (ss_report_unreadable(report))
         return SS_EXIT_UNREADABLE;
-    return settings->check && errors + warnings ? SS_EXIT_SOMETHING : 0;
+    if (!settings->check)
+        return 0;
+    /* What could not be read may have been an error: a gate does not open by that. */
+    return errors + warnings ? SS_EXIT_SOMETHING : report->problems ? SS_EXIT_UNREADABLE : 0;
 }
 
 static int follow(const struct settings *settings, struct ss_report *report, char **paths)

@@ -263,7 +263,10 @@ int ss_run(int argc, char **argv)
                 is_directory ? "it is a directory" : strerror(child.exec_error));
         child.status = child.exec_error == ENOENT ? SS_EXIT_NOT_FOUND : SS_EXIT_NOT_EXECUTABLE;
     } else {
-        return conclude(&gate, directory, token, program, path, &child, out);
+        int status = conclude(&gate, directory, token, program, path, &child, out);
+        if (gate.batch && child.signal && status == child.status)
+            ss_child_end_alike(&child);
+        return status;
     }
     if (!gate.log_directory)
         ss_log_place_remove(directory);

@@ -83,7 +83,7 @@ void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions 
 
 /* The texts of one key, as many as there is room for. */
 struct texts {
-    const char *at[SS_SITE_COUNT * SS_FRAMES_MAX];
+    const char *at[SS_SITE_COUNT * SS_FRAMES_MAX * 3];
     size_t count;
 };
 
@@ -91,6 +91,18 @@ static void add_text(struct texts *texts, const char *text)
 {
     if (text && texts->count < sizeof texts->at / sizeof texts->at[0])
         texts->at[texts->count++] = text;
+}
+
+/* A function as symbols have it, as reports show it, and that without `(async fn)` behind it: what is
+ * printed is what is pasted. */
+static void add_function(struct texts *functions, const struct ss_frame *frame)
+{
+    const char *shown = ss_short_function(frame->function, frame->name);
+    const char *kind = shown ? strstr(shown, " (") : NULL;
+    add_text(functions, frame->function);
+    add_text(functions, shown);
+    if (kind)
+        add_text(functions, ss_text_copy(shown, (size_t)(kind - shown)));
 }
 
 /* The functions on the violation's stacks, and the modules whose code did what happened. */
@@ -101,7 +113,7 @@ static void add_sites(const struct ss_violation *violation, struct texts *functi
         const struct ss_site *site = &violation->sites[kind];
         const struct ss_frame *frame = site->present ? ss_responsible_frame(&site->frames) : NULL;
         for (size_t i = 0; site->present && i < site->frames.count; i++)
-            add_text(functions, site->frames.frames[i].function);
+            add_function(functions, &site->frames.frames[i]);
         if (frame && frame->address.binary)
             add_text(modules, frame->address.binary->path);
     }

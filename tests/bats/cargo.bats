@@ -248,6 +248,10 @@ END
     run_under --batch "$c/foreign_thread_exit"
     assert_equal "$status" 66
     assert_regex "$stderr" '^error\[foreign-thread-exit\]'
+    # A program that a signal ended: who started us is to see that.
+    run timeout 60 python3 -c "import subprocess, sys; print(subprocess.call(sys.argv[1:]))" \
+        "$STRAYSPAN" run --batch -- sh -c 'kill -ABRT $$'
+    assert_output -- -6
     run_under --batch --require-hooked "$c/plain_hello_static"
     assert_equal "$status" 125
     assert_regex "$stderr" "NOTHING WAS CHECKED"

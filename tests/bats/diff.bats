@@ -111,10 +111,10 @@ groups() {
     compare good
     assert_equal "$status" 2
     assert_regex "$stderr" 'two are wanted, OLD and NEW'
-    # A log that is being written is read as far as it goes.
+    # A log that is being written is read as far as it goes, and what is missing in it may be new.
     head -c -20 good/*.jsonl >cut.log
     compare good cut.log
-    assert_success
+    assert_equal "$status" 2
     assert_regex "$stderr" 'cut\.log: its last line.* is cut'
     assert_line '0 new, 0 gone, 1 unchanged'
 }

@@ -54,6 +54,31 @@ END
     done
 }
 
+@test "where the runs of cargo have folders of their own, the newest is named" {
+    mkdir -p runs/20260101T000000Z-1 runs/20261231T000000Z-2 runs/notes
+    run --separate-stderr "$STRAYSPAN" report runs
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'no log in it .*the newest run below it is runs/20261231T000000Z-2$'
+}
+
+@test "a gate does not open by what could not be read" {
+    strayspan_use good.jsonl
+    local at
+    at=$(grep -n '"type":"violation"' good.jsonl | cut -d: -f1)
+    { head -n $((at - 1)) good.jsonl && sed -n "${at}p" good.jsonl | head -c 300; } >torn.log
+    { cat torn.log && echo && tail -n +$((at + 1)) good.jsonl; } >torn_within.log
+    : >empty.log
+    for log in torn.log torn_within.log empty.log; do
+        run "$STRAYSPAN" report --check "$log"
+        assert_equal "$status $log" "2 $log"
+        strayspan_use "$log"
+        for assertion in assert_no_violations 'refute_violation held-across-await'; do
+            run $assertion
+            assert_equal "$status $log" "1 $log"
+        done
+    done
+}
+
 @test "a log that is being written: all its whole lines are told, and that it was cut" {
     local command lines
     lines=$(wc -l <good.jsonl)
@@ -62,6 +87,7 @@ END
         run_command "$command" cut.log
         case $command in
         'report --check') assert_equal "$status" 1 ;;
+        diff*) assert_equal "$status" 2 ;;
         *--follow) ;;
         *) assert_success ;;
         esac

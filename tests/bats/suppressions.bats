@@ -40,6 +40,23 @@ suppressions() {
     [ "$(strayspan_query 'select(.type == "summary") | [.rules[].suppressed] | add')" -gt 0 ]
 }
 
+@test "a function is named in a suppression as it is in the report" {
+    program=$build/samples/trixie/debug/await_current
+    [ -x "$program" ] || skip "no Rust samples"
+    strayspan_run --options quiet=1 "$program"
+    report "$strayspan_log"
+    assert_output --partial 'await_current::handle_order (async fn)'
+    for name in 'await_current::handle_order' 'await_current::handle_order\ (async\ fn)' 'await_current::handle_*'; do
+        suppressions "held-across-await:function=$name"
+        report --check --suppressions supp "$strayspan_log"
+        assert_equal "$status $name" "0 $name"
+    done
+    suppressions 'await:span=x'
+    report --suppressions supp "$strayspan_log"
+    assert_equal "$status" 2
+    assert_regex "$stderr" 'supp: line 1: there is no such rule'
+}
+
 @test "a log is reported with suppressions, by span, target, file, function, module, or any of them" {
     strayspan_run "$c/foreign_thread_exit"
     local line

@@ -3,6 +3,7 @@
 # Its status is 0 where all is well, else 1.
 program=${PROGRAM:-target/release/app}
 
+: >spans.txt || exit
 RUST_LOG=${RUST_LOG:-trace} strayspan run --require-hooked --deny warnings --output spans.txt -- "$program"
 status=$?
 case $status in
@@ -16,6 +17,9 @@ case $status in
     cat spans.txt
     ;;
 126 | 127) echo "spans: $program cannot be run" ;;
-*) echo "spans: $program failed with status $status" ;;
+*)
+    echo "spans: $program failed with status $status"
+    cat spans.txt
+    ;;
 esac
 [ "$status" -eq 0 ]
