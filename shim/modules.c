@@ -5,11 +5,11 @@
  * any thread and by several at once. The loader calls back with one of its locks held and the
  * records' lock is taken inside that, never the other way round. Look-ups by address are lock-free,
  * from any context, signal handlers included. */
-#include <asm/fcntl.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "file_id.h"
 #include "internal.h"
 #include "lock.h"
 #include "maps.h"
@@ -23,15 +23,10 @@ enum { PAGE = 4096, BUSY_WAITS = 200, BUSY_WAIT_NS = 500000 };
 /* How far the search of a module has come. */
 enum work { WORK_NEW, WORK_BUSY, WORK_DONE };
 
-/* Which file it is, and in which state. All zeros: not known. */
-struct file_id {
-    uint64_t device, inode, size, seconds, nanoseconds;
-};
-
 struct record {
     struct ss_module module; /* first: a pointer to it is one to the record */
     uint64_t name_hash;      /* of the name that the loader has for it */
-    struct file_id file;     /* where there is no build id */
+    struct ss_file_id file;  /* where there is no build id */
     uint64_t seen;           /* the newest walk that met it */
     bool indexed;
     bool dismissed;                     /* never searched */
@@ -230,26 +225,13 @@ static bool was_reloaded(const struct record *r)
     return place && *(const uintptr_t *)place != r->patched_value;
 }
 
-static __attribute__((noinline)) struct file_id file_of(const char *path)
-{
-    struct stat stat;
-    struct file_id file = {0, 0, 0, 0, 0};
-    long fd = ss_sys_open(path, O_PATH | O_CLOEXEC, 0);
-    if (fd < 0)
-        return file;
-    if (ss_sys_fstat((int)fd, &stat) == 0)
-        file = (struct file_id){stat.st_dev, stat.st_ino, (uint64_t)stat.st_size,
-                                (uint64_t)stat.st_mtime, (uint64_t)stat.st_mtime_nsec};
-    (void)ss_sys_close((int)fd);
-    return file;
-}
-
 /* Whether what comes back to the place of r, which was gone, is the file that it was. */
 static bool came_back(const struct record *r)
 {
     if (r->module.build_id_length || r->dismissed)
         return true;
-    struct file_id file = file_of(r->module.path);
+    struct ss_file_id file;
+    ss_file_identify(r->module.path, &file);
     return file.inode && memcmp(&file, &r->file, sizeof file) == 0;
 }
 
@@ -274,7 +256,7 @@ static struct record *add_record(const struct ss_module *fresh, uint64_t name_ha
     r->module.path = full_path;
     r->name_hash = name_hash;
     if (!fresh->build_id_length)
-        r->file = file_of(full_path);
+        ss_file_identify(full_path, &r->file);
     r->seen = ticket;
     bool ours = fresh->start <= (uintptr_t)records && (uintptr_t)records < fresh->end;
     r->dismissed = ours || (!program && ss_module_is_system(&r->module));

@@ -64,7 +64,7 @@ discovery = $(addprefix shim/,discover.c symbol_tables.c elf_symbols.c method_na
 	instructions.c debug_file.c closer_code.c)
 unit_callsites = $(addprefix shim/,callsites.c callsite_counts.c metadata.c)
 unit_discover = $(unit_modules)
-unit_modules = $(addprefix shim/,modules.c module_names.c module_image.c maps.c callsites.c metadata.c arena.c) $(discovery)
+unit_modules = $(addprefix shim/,modules.c module_names.c module_image.c maps.c file_id.c callsites.c metadata.c arena.c) $(discovery)
 unit_values = $(addprefix shim/,values.c numbers.c output.c)
 unit_flags_values = -ljansson -lm
 unit_values_tsan = $(unit_values)
