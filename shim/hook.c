@@ -73,27 +73,28 @@ static void *_Atomic *slot_of(uintptr_t table, enum ss_layout layout, enum ss_me
     return (void *_Atomic *)(table + slot * sizeof(void *));
 }
 
-/* The protection of the pages from start to end, if all of them have the same. */
-static bool protection_of(uintptr_t start, uintptr_t end, int *protection)
-{
-    struct ss_mapping mapping;
-    if (!ss_mapping_find(start, &mapping))
-        return false;
-    *protection = mapping.protection;
-    while (mapping.end < end) {
-        if (!ss_mapping_find(mapping.end, &mapping) || mapping.protection != *protection)
-            return false;
-    }
-    return true;
-}
-
-/* The same without /proc, of what the loader has protected: the whole pages of RELRO. */
+/* What the loader has protected is read-only: the whole pages of RELRO. For where there is no /proc. */
 static bool protection_by_relro(const struct ss_module *m, uintptr_t start, uintptr_t end,
                                 int *protection)
 {
     const uintptr_t page_mask = ~(uintptr_t)(PAGE - 1);
     *protection = PROT_READ;
     return start >= (m->relro_start & page_mask) && end <= (m->relro_end & page_mask);
+}
+
+/* The protection of the pages from start to end, if all of them have the same. */
+static bool protection_of(const struct ss_module *m, uintptr_t start, uintptr_t end,
+                          int *protection)
+{
+    struct ss_mapping mapping;
+    if (!ss_mapping_find(start, &mapping))
+        return protection_by_relro(m, start, end, protection);
+    *protection = mapping.protection;
+    while (mapping.end < end) {
+        if (!ss_mapping_find(mapping.end, &mapping) || mapping.protection != *protection)
+            return false;
+    }
+    return true;
 }
 
 /* Whether the slot is one that is patched; all: the table is known to be one. */
@@ -167,8 +168,7 @@ static const char *open_pages(const struct ss_module *module, uintptr_t table, s
     uintptr_t end =
         (table + WORDS_TO_LAST_SLOT * sizeof(void *) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     pages->size = end - pages->start;
-    if (!protection_of(pages->start, end, &pages->protection) &&
-        !protection_by_relro(module, pages->start, end, &pages->protection))
+    if (!protection_of(module, pages->start, end, &pages->protection))
         return "the protection of its pages is not the same, or /proc/self/maps does not tell it";
     if (pages->protection & PROT_EXEC)
         return "its page is executable";

@@ -26,7 +26,7 @@ static const char *read_all(const char *path, size_t *size, const char **why)
     if (fd < 0)
         return NULL;
     *why = "it is no file, or above 1 MiB";
-    if (ss_sys_fstat(fd, &status) == 0 && (status.st_mode & 0170000) == 0100000 &&
+    if (ss_sys_fstat(fd, &status) == 0 && ss_is_regular(&status) &&
         status.st_size <= FILE_SIZE_MAX) {
         *why = "it cannot be read";
         text = ss_alloc((size_t)status.st_size + 1);

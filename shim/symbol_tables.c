@@ -399,17 +399,17 @@ static bool note_drop_name(void *context, const Elf64_Sym *symbol)
 static const char *keep_type(const char *name, size_t length)
 {
     static const char *_Atomic kept[SS_TABLES_MAX];
-    const char *copy = NULL, *other = NULL;
-    for (uint32_t i = 0; length && i < SS_TABLES_MAX; i++, other = NULL) {
-        if (!copy && !atomic_load(&kept[i]))
-            copy = ss_copy_text(name, length);
-        if (copy && atomic_compare_exchange_strong(&kept[i], &other, copy))
+    const char *copy = NULL;
+    for (uint32_t i = 0; length && i < SS_TABLES_MAX; i++) {
+        const char *there = atomic_load(&kept[i]);
+        if (!there && !copy && !(copy = ss_copy_text(name, length)))
+            return NULL;
+        if (!there && atomic_compare_exchange_strong(&kept[i], &there, copy))
             return copy;
-        other = atomic_load(&kept[i]);
-        if (strlen(other) == length && memcmp(other, name, length) == 0)
-            return other;
+        if (strlen(there) == length && memcmp(there, name, length) == 0)
+            return there;
     }
-    return copy ? copy : length ? ss_copy_text(name, length) : NULL;
+    return length && !copy ? ss_copy_text(name, length) : copy;
 }
 
 /* Hands over what was found. */
