@@ -5,10 +5,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-report() {
-    run --separate-stderr timeout 60 "$STRAYSPAN" report "$@"
-}
-
 # Makes DIR with the logs of several errors, a warning and a clean program.
 make_logs() {
     local program

@@ -5,10 +5,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-report() {
-    run --separate-stderr timeout 60 "$STRAYSPAN" report "$@"
-}
-
 # Makes log.jsonl, of a foreign-thread-exit.
 make_log() {
     strayspan_run "$c/foreign_thread_exit"

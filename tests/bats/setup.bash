@@ -31,7 +31,12 @@ run_under() {
     strayspan_use "$strayspan_dir"
 }
 
-# The same without strayspan.
+# Runs `strayspan report ARG...`.
+report() {
+    run --separate-stderr timeout 60 "$STRAYSPAN" report "$@"
+}
+
+# The same as run_under, without strayspan.
 run_bare() {
     run --separate-stderr timeout 120 "$@"
 }

@@ -5,10 +5,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-report() {
-    run --separate-stderr timeout 60 "$STRAYSPAN" report "$@"
-}
-
 # Writes the lines to the file `supp`.
 suppressions() {
     printf '%s\n' "$@" >supp
