@@ -287,15 +287,19 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct following following = {.report = report, .paths = paths};
-    struct sigaction action = {.sa_handler = stop};
+    struct sigaction action = {.sa_handler = stop}, before_us;
     sigset_t blocked, before;
     bool done, over;
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         sigaddset(&blocked, ends[i]);
     sigprocmask(SIG_BLOCK, &blocked, &before);
+    /* A hang-up that was ignored stays so, as by nohup. Shells ignore interrupts for what they start in the
+     * background, and one that is sent to it means it. */
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        sigaction(ends[i], &action, NULL);
+        if (ends[i] != SIGHUP ||
+            (sigaction(SIGHUP, NULL, &before_us) == 0 && before_us.sa_handler != SIG_IGN))
+            sigaction(ends[i], &action, NULL);
     if (!begin(&following))
         return false;
     do {
