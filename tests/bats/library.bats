@@ -47,6 +47,12 @@ assert_fails() {
     unset STRAYSPAN STRAYSPAN_SHIM
     PATH=$installed/bin:$PATH strayspan_run "$c/foreign_thread_exit"
     assert_violation foreign-thread-exit --only
+    mkdir "$BATS_TEST_TMPDIR/links"
+    ln -s "$installed/bin/strayspan" "$BATS_TEST_TMPDIR/links/"
+    PATH=$BATS_TEST_TMPDIR/links:$PATH strayspan_run "$c/foreign_thread_exit"
+    assert_violation foreign-thread-exit --only
+    PATH=/usr/bin:/bin assert_fails strayspan_run "$c/foreign_thread_exit"
+    assert_output --partial "strayspan: no such command"
     rm "$installed/lib/strayspan/libstrayspan.so"
     PATH=$installed/bin:$PATH assert_fails strayspan_run "$c/foreign_thread_exit"
 }
@@ -66,9 +72,84 @@ assert_fails() {
     assert_output --partial "no such rule: lost-closed"
     assert_fails refute_violation lost-close --span
     assert_output --partial "--span takes a value"
-    strayspan_use "$BATS_TEST_TMPDIR/missing"
+    assert_fails refute_violation --help
+    assert_fails refute_violation lost-close --span ''
+    assert_output --partial "--span takes a value"
+    assert_fails refute_violation lost-close --file '*.c'
+    assert_output --partial "no pattern"
+    assert_fails strayspan_run --wibble "$c/legal_handed"
+    assert_fails strayspan_run
+    assert_fails strayspan_use "$BATS_TEST_TMPDIR/missing"
+    assert_output --partial "missing: no such log"
     assert_fails refute_violation lost-close
     assert_output --partial "nothing was watched"
+}
+
+@test "nothing is refuted by what is no log, is not all of one, or was not looked for" {
+    cd "$BATS_TEST_TMPDIR"
+    strayspan_run "$c/legal_handed"
+    local good=$strayspan_log
+    assert_no_violations
+    # A rule that is off, by default or by options.
+    assert_fails refute_violation out-of-order-exit
+    assert_output --partial "out-of-order-exit was not looked for"
+    refute_violation lost-close
+    strayspan_run --options rules=-lost-close --options=await_check=off -- "$c/legal_handed"
+    assert_fails refute_violation lost-close
+    assert_fails refute_violation held-across-await
+    STRAYSPAN_OPTIONS=rules=-lost-close strayspan_run --options rules=+out-of-order-exit "$c/legal_handed"
+    refute_violation out-of-order-exit
+    assert_fails refute_violation lost-close
+    # Another text, another version, a log inside another one.
+    echo 'no log' >text.log
+    sed 's/^{"v":1/{"v":2/' "$good" >newer.log
+    sed 's/^/app-1  | /' "$good" >composed.log
+    # Violations that the summary counts, and that are not there.
+    strayspan_run "$c/exit_without_enter"
+    jq -c 'select(.type != "violation")' "$strayspan_log" >lost.log
+    mkdir empty
+    local log
+    for log in text.log newer.log composed.log lost.log empty; do
+        strayspan_use "$good" "$log"
+        assert_fails assert_no_violations
+        assert_fails refute_violation lost-close
+    done
+    # No place that is wrong leaves an earlier one in use.
+    strayspan_use "$good"
+    assert_fails strayspan_use "$good" nowhere.log
+    assert_fails assert_no_violations
+}
+
+@test "a run by bats' run is the one that is asserted on; one that fails leaves no earlier one" {
+    strayspan_run "$c/legal_handed"
+    run strayspan_run "$c/exit_without_enter"
+    assert_violation exit-without-enter
+    assert_fails assert_no_violations
+    strayspan_run "$c/legal_handed"
+    STRAYSPAN_SHIM=/nonexistent assert_fails strayspan_run "$c/exit_without_enter"
+    assert_fails assert_no_violations
+    assert_output --partial "nothing was watched"
+}
+
+@test "the file may have a line, or be the whole path; of a thread's name the kernel's 15 bytes count" {
+    strayspan_run "$c/foreign_thread_exit"
+    local line
+    line=$(strayspan_query 'select(.type == "violation") | .span.line')
+    assert_violation foreign-thread-exit --file "foreign_thread_exit.c:$line" --thread helper
+    assert_violation foreign-thread-exit --file "/anywhere/tests/programs/c/foreign_thread_exit.c:$line"
+    refute_violation foreign-thread-exit --file "foreign_thread_exit.c:$((line + 1))"
+    refute_violation foreign-thread-exit --thread helper-of-somebody
+}
+
+@test "coverage is not complete where a hooked process left no counts" {
+    strayspan_run "$c/legal_handed"
+    assert_coverage
+    jq -c 'if .type == "module" then .subscribers = 1 else select(.type != "summary") end' "$strayspan_log" >"$BATS_TEST_TMPDIR/killed.log"
+    strayspan_use "$strayspan_log" "$BATS_TEST_TMPDIR/killed.log"
+    assert_coverage
+    sed -i 's/"run":"[0-9a-f]*"/"run":"00000000deadbeef"/' "$BATS_TEST_TMPDIR/killed.log"
+    assert_fails assert_coverage
+    assert_output --partial "left no counts of its spans"
 }
 
 # What `make install` installs, with the library's own folder alone in BATS_LIB_PATH.
@@ -104,7 +185,7 @@ passes_the_suite() {
     install_all
     PROGRAM=$c/legal_handed run -0 "$installed/share/strayspan/spans.sh"
     assert_line "spans: none strayed"
-    PROGRAM=$c/lost_close run -1 "$installed/share/strayspan/spans.sh"
+    PROGRAM=$c/lost_close run -1 sh -eu "$installed/share/strayspan/spans.sh"
     assert_line "spans: some strayed"
     assert_output --partial 'warning[lost-close]'
     PROGRAM=$c/plain_hello_static run -1 "$installed/share/strayspan/spans.sh"
