@@ -110,7 +110,7 @@ enum { OUTPUT, CHECK, DENY, FOLLOW, ROOT };
 static const struct ss_flag flags[] = {
     [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
     [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
-    [DENY] = {"deny", "RULE|warnings", "with --check: this counts too"},
+    [DENY] = {"deny", "RULE|warnings", "--check, and this counts too"},
     [FOLLOW] = {"follow", NULL, "tell of what strays as the logs grow, until interrupted"},
     [ROOT] = {"root", "DIR", "the programs that ran are below DIR: a container's files"},
     SS_STYLE_FLAGS,
@@ -158,6 +158,7 @@ static int read_flags(int argc, char **argv, struct settings *settings)
         case DENY:
             if (!ss_deny_add(&settings->deny, value))
                 ss_usage_error(&usage, "option `--deny`: no rule `%s`", value);
+            settings->check = true;
             break;
         default:
             ss_style_flag(&usage, flags[flag].name, value, &settings->style);

@@ -129,6 +129,7 @@ print(*told, *sorted(r.type for r in results if isinstance(r, junitparser.Failur
     report --format junit --output warned.xml "$strayspan_log"
     assert_equal "$(junit warned.xml)" '2 0 0 0'
     report --format junit --deny warnings --output denied.xml "$strayspan_log"
+    assert_equal "$status" 1
     assert_equal "$(junit denied.xml)" '2 1 0 0 foreign-thread-exit'
     # Names with what XML has no room for.
     strayspan_run "$c/long_names"
@@ -249,6 +250,13 @@ END
 END
     report error.jsonl
     assert_success
+    # --deny alone is a gate too.
+    report --deny lost-close clean.jsonl
+    assert_success
+    report --deny lost-close error.jsonl
+    assert_equal "$status" 1
+    report --deny warnings warning.jsonl
+    assert_equal "$status" 1
 }
 
 @test "an unknown format is named, with those that there are" {
