@@ -5,8 +5,8 @@
  * X(name, TYPE, default, arg, help)
  *
  * TYPE is BOOL (0 or 1), INT (arg: "min..max"), ENUM (arg: "a|b|c", the default is one of them),
- * STRING (arg: what the value stands for) or RULES (arg likewise). Defaults are text, parsed like a
- * value that a user gave. */
+ * STRING (arg: what the value stands for), LIST (the same, and each value that is given is kept) or
+ * RULES (arg likewise). Defaults are text, parsed like a value that a user gave. */
 #ifndef SS_OPTION_TABLE_H
 #define SS_OPTION_TABLE_H
 
@@ -17,8 +17,8 @@
       "after a violation: go on, raise SIGABRT, run into a trap, or stop for a debugger")          \
     X(quiet, BOOL, "0", "", "1: no line on stderr for a violation")                                \
     X(rules, RULES, "", "+RULE,-RULE,RULE=off|warning|error", "rules to turn on, off, or regrade") \
-    X(suppressions, STRING, "", "FILE",                                                            \
-      "what is counted and not reported: lines RULE:PATTERN (see strayspan suppress)")             \
+    X(suppressions, LIST, "", "FILE",                                                              \
+      "what is counted, not reported (see strayspan suppress); more than once for several files")  \
     X(stacks, ENUM, "site", "site|all|off",                                                        \
       "stacks of creations and enters: the first 16 of each place, all, or none")                  \
     X(fields, ENUM, "names", "names|values",                                                       \

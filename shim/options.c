@@ -2,6 +2,7 @@
  * sanitizers have it. Everything derives from the rows of option_table.h. Runs at start only, on
  * one thread. */
 #include "options.h"
+#include "output.h"
 
 #include <string.h>
 
@@ -142,6 +143,22 @@ static void set_rules(struct ss_text text)
     }
 }
 
+/* Puts text behind what a list holds already. */
+static void append(const char **list, struct ss_text text)
+{
+    const char *held = *list ? *list : "";
+    size_t size = strlen(held) + 1 + text.length + 1;
+    char *joined = ss_alloc(size);
+    if (!joined)
+        return;
+    struct ss_line line = {.data = joined, .size = size - 1};
+    ss_puts(&line, held);
+    ss_puts(&line, *held && text.length ? "\n" : "");
+    ss_put(&line, text.data, text.length);
+    joined[line.used] = 0;
+    *list = joined;
+}
+
 /* Sets one option from text. Returns false for a bad value, which changes nothing. */
 static bool set(const struct ss_option *option, struct ss_text text)
 {
@@ -168,6 +185,9 @@ static bool set(const struct ss_option *option, struct ss_text text)
         if (value < 0)
             return false;
         *(long *)cell = value;
+        return true;
+    case SS_OPTION_LIST:
+        append((const char **)cell, text);
         return true;
     case SS_OPTION_RULES:
         set_rules(text);

@@ -4,12 +4,13 @@
 
 #include "internal.h"
 
-/* Values by type: BOOL and INT are numbers, an ENUM is the index of its word, the others are text.
- */
+/* Values by type: BOOL and INT are numbers, an ENUM is the index of its word, the others are text; that of
+ * a LIST is its values with a newline between them. */
 #define SS_OPTION_C_BOOL long
 #define SS_OPTION_C_INT long
 #define SS_OPTION_C_ENUM long
 #define SS_OPTION_C_STRING const char *
+#define SS_OPTION_C_LIST const char *
 #define SS_OPTION_C_RULES const char *
 
 struct ss_options {
@@ -33,6 +34,7 @@ enum ss_option_type {
     SS_OPTION_INT,
     SS_OPTION_ENUM,
     SS_OPTION_STRING,
+    SS_OPTION_LIST,
     SS_OPTION_RULES
 };
 

@@ -214,6 +214,7 @@ static void key_option(struct ss_line *line, const struct ss_option *option)
         break;
     }
     case SS_OPTION_STRING:
+    case SS_OPTION_LIST:
     case SS_OPTION_RULES:
         ss_json_text(line, *(const char *const *)cell);
         break;

@@ -32,22 +32,34 @@ static int index_of(const char *const *words, size_t count, const char *text, si
     return -1;
 }
 
-static bool add_term(struct ss_suppression_line *out, const char *text, size_t length)
+static bool is_word(char c)
 {
-    enum ss_suppression_key key = SS_SUPPRESSION_ANY;
-    const char *equal = memchr(text, '=', length);
-    int word = equal ? index_of(key_words, SS_SUPPRESSION_ANY, text, (size_t)(equal - text)) : -1;
-    if (out->count == SS_SUPPRESSION_TERMS_MAX)
-        return false;
-    if (word >= 0) {
-        key = (enum ss_suppression_key)word;
-        length -= (size_t)(equal + 1 - text);
-        text = equal + 1;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+/* Adds a pattern, with its key; returns what is wrong with it, or NULL. */
+static const char *add_term(struct ss_suppression_line *out, const char *text, size_t length)
+{
+    int key = SS_SUPPRESSION_ANY;
+    size_t word = 0;
+    while (word < length && is_word(text[word]))
+        word++;
+    if (word < length && text[word] == '=') {
+        key = index_of(key_words, SS_SUPPRESSION_ANY, text, word);
+        if (key < 0)
+            return "the word before a `=` is none of span, target, file, function and module; a "
+                   "`=` "
+                   "that a pattern holds is `\\=`";
+        length -= word + 1;
+        text += word + 1;
     }
-    out->terms[out->count].key = key;
+    if (!length || out->count == SS_SUPPRESSION_TERMS_MAX)
+        return "a pattern is empty, or there are more than 8 of them";
+    out->terms[out->count].key = (enum ss_suppression_key)key;
     out->terms[out->count].pattern = text;
     out->terms[out->count++].length = length;
-    return length > 0;
+    return NULL;
 }
 
 bool ss_suppression_parse(const char *text, size_t length, struct ss_suppression_line *out,
@@ -82,8 +94,7 @@ bool ss_suppression_parse(const char *text, size_t length, struct ss_suppression
         const char *start = at;
         while (at < end && !is_blank(*at))
             at += *at == '\\' && at + 1 < end ? 2 : 1;
-        *why = "a pattern is empty, or there are more than 8 of them";
-        if (!add_term(out, start, (size_t)(at - start)))
+        if ((*why = add_term(out, start, (size_t)(at - start))))
             return false;
     }
     *why = "there is no pattern behind the rule";

@@ -6,7 +6,8 @@
  *
  * RULE is a code or `*`. In a pattern `*` stands for any text, `?` for any byte, `\` takes the meaning
  * from what follows it, blanks too. A pattern is like the whole text; of a path, its end will do, from
- * a `/` on.
+ * a `/` on. A word before a `=` is a key, so that a misspelt one is known: where it is to be a part of a
+ * pattern, the `=` is `\=`.
  *
  * Shared by the shim and the tools, which know functions: a line with one is theirs alone. No state, no
  * memory is allocated; any context. */

@@ -1,4 +1,4 @@
-/* What is not to be reported: the file of the option `suppressions`, read at start. breaches.c asks once for
+/* What is not to be reported: the files of the option `suppressions`, read at start. breaches.c asks once for
  * each new fingerprint, and counts, under its lock; summary_record.c writes the counts into the summary. */
 #include "suppressions.h"
 
@@ -52,13 +52,21 @@ struct faults {
     const char *why;
 };
 
-/* Takes the lines of text apart; returns how many suppress something. out: room for as many as the
- * call without it found. */
-static uint32_t take_lines(const char *text, size_t size, struct ss_suppression *out,
+/* A file that was read. */
+struct file {
+    struct file *next;
+    const char *text;
+    size_t size;
+};
+
+/* Takes the lines of a file apart, of which those before it had `count` that suppress something; returns how many
+ * they are now. out: room for as many as the calls without it found. */
+static uint32_t take_lines(const struct file *file, uint32_t count, struct ss_suppression *out,
                            struct faults *faults)
 {
-    uint32_t count = 0, number = 0;
-    for (const char *at = text, *end = text + size, *stop; at < end; at = stop + 1) {
+    uint32_t number = 0;
+    const char *end = file->text + file->size;
+    for (const char *at = file->text, *stop; at < end; at = stop + 1) {
         struct ss_suppression_line line;
         const char *newline = memchr(at, '\n', (size_t)(end - at)), *why;
         stop = newline ? newline : end;
@@ -90,22 +98,44 @@ static void warn(const char *path, const struct faults *faults)
             faults->count == 1 ? " line suppresses nothing" : " lines suppress nothing");
 }
 
-void ss_suppressions_read(void)
+/* Reads a file, and says what is wrong with it; NULL where it cannot be used. *count: see take_lines. */
+static struct file *read_file(const char *path, uint32_t *count)
 {
-    const char *path = ss_options.suppressions, *text, *why;
-    struct faults faults = {0, 0, NULL}, again = faults;
-    size_t size;
-    if (!*path)
-        return;
-    if (!(text = read_all(path, &size, &why))) {
-        SS_WARN("suppressions: ", path, ": ", why, "; nothing is suppressed");
-        return;
+    struct faults faults = {0, 0, NULL};
+    const char *why = "memory ran out";
+    struct file *file = ss_alloc(sizeof *file);
+    if (!file || !(file->text = read_all(path, &file->size, &why))) {
+        SS_WARN("suppressions: ", path, ": ", why, "; nothing is suppressed by it");
+        return NULL;
     }
-    uint32_t count = take_lines(text, size, NULL, &faults);
+    *count = take_lines(file, *count, NULL, &faults);
     if (faults.count)
         warn(path, &faults);
-    if (count && (suppressions = ss_alloc(count * sizeof *suppressions)))
-        suppression_count = take_lines(text, size, suppressions, &again);
+    return file;
+}
+
+void ss_suppressions_read(void)
+{
+    struct faults faults = {0, 0, NULL};
+    struct file *files = NULL, **end = &files;
+    uint32_t count = 0, taken = 0;
+    for (const char *at = ss_options.suppressions; *at;) {
+        const char *newline = strchr(at, '\n');
+        size_t length = newline ? (size_t)(newline - at) : strlen(at);
+        const char *path = ss_copy_text(at, length);
+        struct file *file = path ? read_file(path, &count) : NULL;
+        if (file) {
+            file->next = NULL;
+            *end = file;
+            end = &file->next;
+        }
+        at += length + (at[length] == '\n');
+    }
+    if (!count || !(suppressions = ss_alloc(count * sizeof *suppressions)))
+        return;
+    for (const struct file *file = files; file; file = file->next)
+        taken = take_lines(file, taken, suppressions, &faults);
+    suppression_count = taken;
 }
 
 /* ---- in force -------------------------------------------------------------------------------- */

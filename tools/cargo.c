@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "report.h"
 #include "shim_options.h"
+#include "suppressions.h"
 #include "text.h"
 
 static const struct ss_flag flags[] = {
@@ -48,34 +49,45 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
 
 /* ---- the runner ---- */
 
-/* What cargo is to run programs by. It splits the value at blanks, and nothing quotes one. NULL, and said. */
+/* Whether word can stand in a runner, which cargo splits at blanks, and nothing quotes one. False: said, with what
+ * helps. */
+static bool is_word(const char *word, const char *advice)
+{
+    bool good = !strpbrk(word, " \t\n");
+    if (!good)
+        fprintf(stderr,
+                "strayspan: `%s`: cargo splits a runner at blanks, so that none may be in it%s\n",
+                ss_text_clean(word), advice);
+    return good;
+}
+
+/* What cargo is to run programs by. NULL, and said: it cannot be. */
 static const char *runner_value(const struct ss_gate *gate, const char *directory,
                                 const char *users)
 {
     static const char *const colours[] = {"auto", "always", "never"};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    const char *suppressions =
-        gate->style.suppressions_file ? realpath(gate->style.suppressions_file, NULL) : NULL;
-    const char *const words[] = {length > 0 ? (self[length] = 0, self) : "", directory,
-                                 gate->options, suppressions ? suppressions : ""};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (!strpbrk(words[i], " \t\n"))
-            continue;
-        fprintf(stderr,
-                "strayspan: `%s`: cargo splits a runner at blanks, so that none may be in it%s\n",
-                ss_text_clean(words[i]), i == 1 ? ": give another --log-dir" : "");
-        return NULL;
+    self[length > 0 ? length : 0] = 0;
+    bool good = is_word(self, "") && is_word(directory, ": give another --log-dir") &&
+                is_word(gate->options, "");
+    const char *suppressions = "";
+    for (const struct ss_suppression_file *at = gate->style.suppression_files; at && good;
+         at = at->next) {
+        good = !at->path || is_word(at->path, "");
+        if (at->path)
+            suppressions = ss_text("%s --suppressions=%s", suppressions, at->path);
     }
+    if (!good)
+        return NULL;
     /* Each program keeps its own status, so that cargo goes on to the next; what was found decides at the
      * end, once. */
     return ss_text(
-        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s%s%s --%s%s", self, directory,
+        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s%s --%s%s", self, directory,
         colours[gate->style.colour], gate->style.with_values ? " --with-values" : "",
         gate->style.all_frames ? " --all-frames" : "", *gate->options ? " --options=" : "",
-        gate->options, suppressions ? " --suppressions=" : "", suppressions ? suppressions : "",
-        gate->style.format->marked ? "" : " --output=/dev/null", users ? " " : "",
-        users ? users : "");
+        gate->options, suppressions, gate->style.format->marked ? "" : " --output=/dev/null",
+        users ? " " : "", users ? users : "");
 }
 
 /* ---- the logs ---- */

@@ -14,7 +14,7 @@
 enum { SUPPRESSIONS, FORMAT };
 
 static const struct ss_flag flags[] = {
-    [SUPPRESSIONS] = {"suppressions", "FILE", "what is left out (see `suppress`)"},
+    [SUPPRESSIONS] = {"suppressions", "FILE", "what is left out (see `suppress`); may be repeated"},
     [FORMAT] = {"format", "text|json", "how it is written (text)"},
     {NULL, NULL, NULL},
 };
@@ -85,7 +85,7 @@ static const char *or_unknown(const char *text)
 }
 
 static void read_logs(struct comparison *comparison, enum side side,
-                      const struct ss_suppressions *suppressions)
+                      struct ss_suppressions *suppressions)
 {
     const struct ss_style style = {.format = ss_format_of("text"), .suppressions = suppressions};
     struct ss_report report;
@@ -286,13 +286,14 @@ static void print_json(const struct comparison *comparison)
 int ss_diff(int argc, char **argv)
 {
     struct comparison comparison = {.groups = NULL};
-    const struct ss_suppressions *suppressions = NULL;
+    struct ss_suppressions *suppressions = NULL;
+    struct ss_suppression_file *files = NULL;
     bool json = false;
     int index = 0, flag;
     char *value;
     while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
         if (flag == SUPPRESSIONS)
-            suppressions = ss_suppressions_load(&usage, value);
+            ss_suppressions_load(&usage, value, &suppressions, &files);
         else if (!(json = strcmp(value, "json") == 0) && strcmp(value, "text") != 0)
             ss_usage_error(&usage, "option `--format`: unknown format `%s`; there are text, json",
                            value);

@@ -95,9 +95,7 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
                            value);
         style->colour = (enum ss_colour)colour;
     } else if (strcmp(name, "suppressions") == 0) {
-        if (style->suppressions_file)
-            ss_usage_error(usage, "option `--suppressions` may be given once");
-        style->suppressions = ss_suppressions_load(usage, style->suppressions_file = value);
+        ss_suppressions_load(usage, value, &style->suppressions, &style->suppression_files);
     } else if (strcmp(name, "with-values") == 0) {
         style->with_values = true;
     } else if (strcmp(name, "all-frames") == 0) {

@@ -445,9 +445,9 @@ struct ss_style {
     enum ss_colour colour;
     bool with_values; /* field values, look-up hosts */
     bool all_frames;
-    const struct ss_suppressions *suppressions; /* of a file, NULL */
-    const char *suppressions_file;
-    const struct ss_deny *deny; /* what counts beside errors; NULL: nothing */
+    struct ss_suppressions *suppressions;          /* of all files, NULL */
+    struct ss_suppression_file *suppression_files; /* in their order, NULL */
+    const struct ss_deny *deny;                    /* what counts beside errors; NULL: nothing */
 };
 
 struct ss_format {
@@ -472,7 +472,7 @@ const struct ss_format *ss_format_of(const char *name);
 /* The options that `run` and `report` share: rows for their tables, and what the rows do. */
 #define SS_STYLE_FLAGS                                                                 \
     {"format", "text|json|sarif|junit|markdown", "how the report is written (text)"},  \
-        {"suppressions", "FILE", "what is counted and not reported (see `suppress`)"}, \
+        {"suppressions", "FILE", "what is counted, not reported; may be repeated"},    \
         {"color", "auto|always|never", "auto: on a terminal, unless NO_COLOR is set"}, \
         {"with-values", NULL, "show field values, and look-up hosts in every format"}, \
     {                                                                                  \

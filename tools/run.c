@@ -244,7 +244,7 @@ int ss_run(int argc, char **argv)
         gate.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
     const char *test = gate.batch ? ss_test_asked(program) : NULL;
     const char *options = ss_shim_options_value(
-        directory, token, ss_suppressions_option(gate.options, gate.style.suppressions_file), test);
+        directory, token, ss_suppressions_option(gate.options, gate.style.suppression_files), test);
     if (!options)
         return SS_EXIT_FAILED;
     if (gate.batch && gate.log_directory)

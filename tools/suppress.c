@@ -23,7 +23,7 @@ static const struct ss_usage usage = {
     "`?`\n"
     "for any byte, `\\` takes the meaning from what follows, blanks too; of a path the end will "
     "do,\n"
-    "from a `/` on. `#` begins a comment.\n"
+    "from a `/` on. A `=` behind a word that is no KEY is `\\=`. `#` begins a comment.\n"
     "    strayspan suppress LOG >strayspan.supp\n"
     "    strayspan run --suppressions strayspan.supp PROGRAM\n"
     "\n"

@@ -32,9 +32,18 @@ static void add(struct ss_suppressions **list, const struct ss_suppression_line 
     (*place)->in_force |= in_force;
 }
 
-struct ss_suppressions *ss_suppressions_load(const struct ss_usage *usage, const char *path)
+static void add_file(struct ss_suppression_file **files, const char *path)
 {
-    struct ss_suppressions *list = NULL;
+    char absolute[PATH_MAX];
+    while (*files)
+        files = &(*files)->next;
+    *files = ss_keep(sizeof **files);
+    (*files)->path = realpath(path, absolute) ? ss_text_copy(absolute, strlen(absolute)) : NULL;
+}
+
+void ss_suppressions_load(const struct ss_usage *usage, const char *path,
+                          struct ss_suppressions **list, struct ss_suppression_file **files)
+{
     struct ss_suppression_line line;
     char *text = NULL;
     const char *why;
@@ -45,7 +54,7 @@ struct ss_suppressions *ss_suppressions_load(const struct ss_usage *usage, const
     for (unsigned number = 1; in && (length = getline(&text, &room, in)) > 0; number++) {
         length -= text[length - 1] == '\n';
         if (ss_suppression_parse(ss_text_copy(text, (size_t)length), (size_t)length, &line, &why))
-            add(&list, &line, 0, true);
+            add(list, &line, 0, true);
         else if (why)
             ss_usage_error(usage, "suppressions %s: line %u: %s", ss_text_clean(path), number, why);
     }
@@ -54,7 +63,7 @@ struct ss_suppressions *ss_suppressions_load(const struct ss_usage *usage, const
                        strerror(errno));
     fclose(in);
     free(text);
-    return list;
+    add_file(files, path);
 }
 
 void ss_suppressions_logged(struct ss_report *report, const json_t *list)
@@ -171,11 +180,13 @@ void ss_suppress(struct ss_report *report)
     report->suspicion_count -= take_out(report, &report->suspicions, &report->suspicions_end);
 }
 
-const char *ss_suppressions_option(const char *options, const char *path)
+const char *ss_suppressions_option(const char *options, const struct ss_suppression_file *files)
 {
-    char absolute[PATH_MAX];
-    if (!path || !realpath(path, absolute))
-        return options;
-    char quote = strchr(absolute, '"') ? '\'' : '"';
-    return ss_text("%s%ssuppressions=%c%s%c", options, *options ? ":" : "", quote, absolute, quote);
+    for (; files; files = files->next) {
+        char quote = files->path && strchr(files->path, '"') ? '\'' : '"';
+        if (files->path)
+            options = ss_text("%s%ssuppressions=%c%s%c", options, *options ? ":" : "", quote,
+                              files->path, quote);
+    }
+    return options;
 }

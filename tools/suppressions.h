@@ -14,9 +14,16 @@ struct ss_suppressions {
     uint64_t count;
 };
 
-/* The lines of a file, in their order. Ends with an error of usage where it cannot be read or a line
- * cannot be used: what a wrong line was meant to hide is not known. NULL: none in it. */
-struct ss_suppressions *ss_suppressions_load(const struct ss_usage *usage, const char *path);
+/* A file that was given. */
+struct ss_suppression_file {
+    struct ss_suppression_file *next;
+    const char *path; /* absolute; NULL: it has none that another process could open, a pipe's */
+};
+
+/* Adds the lines of a file to *list, in their order, and the file to *files. Ends with an error of usage where it
+ * cannot be read or a line cannot be used: what a wrong line was meant to hide is not known. */
+void ss_suppressions_load(const struct ss_usage *usage, const char *path,
+                          struct ss_suppressions **list, struct ss_suppression_file **files);
 
 /* Adds the counts of those that a summary tells of (may be NULL) to the report's. What one process was to hold
  * back is not held back from what others logged. */
@@ -28,7 +35,7 @@ void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions 
 /* Takes what is suppressed out of the report, and counts it; frames are filled. */
 void ss_suppress(struct ss_report *report);
 
-/* options for the library with the file (may be NULL) put behind them, by its absolute path. */
-const char *ss_suppressions_option(const char *options, const char *path);
+/* options for the library with the files (may be NULL) put behind them. */
+const char *ss_suppressions_option(const char *options, const struct ss_suppression_file *files);
 
 #endif

@@ -97,6 +97,52 @@ suppressions() {
     assert_line 'unseen:  1 violation suppressed'
 }
 
+@test "several suppression files: all of them are in force, in the program, in reports and in diffs" {
+    printf '*:span=second\n' >'a "b.supp'
+    printf 'lost-close:x\n*:span=evil*\n' >c.supp
+    strayspan_run "$c/two_misuses"
+    local log=$strayspan_log files=(--suppressions 'a "b.supp' --suppressions c.supp)
+    report --check "${files[@]}" "$log"
+    assert_success
+    assert_line 'note:    unused suppression: lost-close:x'
+    strayspan_run "$c/annotated_plain"
+    run --separate-stderr "$STRAYSPAN" diff "${files[@]}" "$strayspan_log" "$log"
+    assert_success
+    run_under "${files[@]}" "$c/two_misuses"
+    assert_success
+    assert_regex "$stderr" '2 violations suppressed'
+    # In the program itself, as an option of the library's that is given again; a missing one is said.
+    assert_equal "$(strayspan_query 'select(.type == "violation")')" ''
+    strayspan_run --options "suppressions='a \"b.supp':suppressions=missing:suppressions=c.supp" "$c/two_misuses"
+    assert_no_violations
+    assert_equal "$(grep -c 'suppressions: ' <<<"$stderr")" 1
+    assert_regex "$stderr" 'suppressions: missing: it cannot be opened'
+    # One that the user's environment names is in force beside that of the command.
+    STRAYSPAN_OPTIONS=suppressions=c.supp run_under --suppressions 'a "b.supp' "$c/two_misuses"
+    assert_success
+    assert_regex "$stderr" '2 violations suppressed'
+}
+
+@test "a misspelt key is an error with its line, and no pattern; a pattern may hold a \\=" {
+    strayspan_run "$c/foreign_thread_exit"
+    local log=$strayspan_log line
+    for line in '*:spam=*' '*:span=job Target=*' '*:=*'; do
+        suppressions '# one' "$line"
+        report --check --suppressions supp "$log"
+        assert_equal "$status $line" "2 $line"
+        assert_regex "$stderr" 'suppressions supp: line 2: the word before a `=` is none of span, target, file, function and module; a `=` that a pattern holds is `.=`'
+        strayspan_run --options suppressions=supp "$c/foreign_thread_exit"
+        assert_violation foreign-thread-exit
+        assert_equal "$(grep -c 'suppressions: supp: line 2: the word before' <<<"$stderr")" 1
+    done
+    jq -c '(.. | strings | select(. == "job")) |= "a=b"' "$log" >odd.log
+    for line in '*:a\=b' '*:span=a=b' '*:*=b'; do
+        suppressions "$line"
+        report --check --suppressions supp odd.log
+        assert_equal "$status $line" "0 $line"
+    done
+}
+
 @test "strayspan suppress: its lines hold back what the log tells of, and nothing else" {
     local program found
     for program in two_misuses foreign_thread_exit lost_close used_after_close long_names many_misuses; do

@@ -34,7 +34,8 @@ static void check_lines(void)
         {" *:span=a  target=b\tfile=c ", 3},
         {"*:a b c d e f g h", 8},
         {"*:a\\ b", 1},
-        {"*:other=x", 1},
+        {"*:other\\=x", 1},
+        {"*:a::b=x *=y [=z", 3},
         {"*:x\\", 1},
         {"*:a:b", 1},
         {"foreign-thread-exit", -1},
@@ -45,6 +46,9 @@ static void check_lines(void)
         {":x", -1},
         {"**:x", -1},
         {"*:span=", -1},
+        {"*:spam=x", -1},
+        {"*:span=a Target=b", -1},
+        {"*:=x", -1},
         {"*:a b c d e f g h i", -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
