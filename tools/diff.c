@@ -6,6 +6,7 @@
 
 #include "command_line.h"
 #include "commands.h"
+#include "file_kind.h"
 #include "hash.h"
 #include "render.h"
 #include "suppressions.h"
@@ -111,20 +112,47 @@ static void read_logs(struct comparison *comparison, enum side side,
     memcpy(comparison->rules_off[side], report.seen.rules_off, sizeof report.seen.rules_off);
 }
 
-/* The report in a file that `report --format json` wrote; NULL where it is something else. */
-static json_t *baseline_of(const char *path)
+/* The report in a file that `report --format json` wrote; NULL where it is something else, with what is wrong in
+ * error. */
+static json_t *baseline_of(const char *path, json_error_t *error)
 {
-    struct stat status;
-    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
-        return NULL;
     /* Of a log the first line alone is read by this. */
-    json_t *document = json_load_file(path, JSON_ALLOW_NUL, NULL);
+    json_t *document = json_load_file(path, JSON_ALLOW_NUL, error);
     if (json_is_array(json_object_get(document, "violations")) &&
         json_is_array(json_object_get(document, "suspicions")) &&
         json_is_object(json_object_get(document, "seen")))
         return document;
+    if (document && (error->line = 1))
+        snprintf(error->text, sizeof error->text, "it wants `violations`, `suspicions` and `seen`");
     json_decref(document);
     return NULL;
+}
+
+/* Whether a file that is no baseline is none of our logs either; said. */
+static bool is_foreign(struct comparison *comparison, const char *path, const json_error_t *error)
+{
+    static const char wanted[] =
+        "wanted is a log, a directory of logs, or what `strayspan report --format json` wrote";
+    char head[4096];
+    FILE *in = fopen(path, "re");
+    size_t length = in ? fread(head, 1, sizeof head, in) : 0;
+    bool readable = in && !ferror(in);
+    const char *advice = NULL, *kind = readable ? ss_file_kind(head, length, &advice) : NULL;
+    if (in)
+        fclose(in);
+    if (!kind)
+        return false;
+    if (!length)
+        say_problem(comparison, true, path, ss_text("empty; %s", wanted));
+    else if (strcmp(kind, SS_FILE_KIND_REPORT) == 0)
+        say_problem(comparison, true, path,
+                    ss_text("a report in JSON that is cut or broken, line %d: %s; write it again: "
+                            "strayspan report --format json --output FILE",
+                            error->line, error->text));
+    else
+        say_problem(comparison, true, path,
+                    ss_text("not a strayspan log: it is %s; %s", kind, wanted));
+    return true;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -193,6 +221,21 @@ static void read_baseline(struct comparison *comparison, enum side side, const j
         if (rule >= 0)
             comparison->rules_off[side][rule] = true;
     }
+}
+
+static void read_side(struct comparison *comparison, enum side side,
+                      struct ss_suppressions *suppressions)
+{
+    const char *path = comparison->paths[side];
+    struct stat status;
+    json_error_t error = {.line = 0};
+    bool regular = stat(path, &status) == 0 && S_ISREG(status.st_mode);
+    json_t *baseline = regular ? baseline_of(path, &error) : NULL;
+    if (baseline)
+        read_baseline(comparison, side, baseline, suppressions);
+    else if (!regular || !is_foreign(comparison, path, &error))
+        read_logs(comparison, side, suppressions);
+    json_decref(baseline);
 }
 
 /* ---- what differs ---------------------------------------------------------------------------- */
@@ -302,12 +345,7 @@ int ss_diff(int argc, char **argv)
         ss_usage_error(&usage, "two are wanted, OLD and NEW; %d given", argc - index);
     for (int side = OLD; side < SIDES; side++) {
         comparison.paths[side] = argv[index + side];
-        json_t *baseline = baseline_of(argv[index + side]);
-        if (baseline)
-            read_baseline(&comparison, (enum side)side, baseline, suppressions);
-        else
-            read_logs(&comparison, (enum side)side, suppressions);
-        json_decref(baseline);
+        read_side(&comparison, (enum side)side, suppressions);
     }
     if (comparison.unreadable)
         return SS_EXIT_UNREADABLE;

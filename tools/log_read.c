@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_kind.h"
 #include "text.h"
 
-enum { BUFFER_SIZE = 1 << 20, RUNS_MAX = 65536, HEAD_LENGTH = 512 };
+enum { BUFFER_SIZE = 1 << 20, RUNS_MAX = 65536, HEAD_LENGTH = 512, HEAD_KIND = 65536 };
 
 /* ---- lines ---- */
 
@@ -118,6 +119,18 @@ static bool find_record(const char **line, size_t *length)
     return true;
 }
 
+/* Whether what was given for a log is something else, by its first line, which is no record. Then it is over. */
+static bool is_foreign(struct ss_reader *reader)
+{
+    const char *advice = NULL;
+    const char *kind = ss_file_kind(reader->head, reader->head_length, &advice);
+    if (kind)
+        ss_report_problem(reader->report, true, reader->file, "not a strayspan log: it is %s%s%s",
+                          kind, advice ? "; " : "", advice ? advice : "");
+    reader->stopped |= kind != NULL;
+    return kind;
+}
+
 static void read_line(struct ss_reader *reader, const char *line, size_t length)
 {
     reader->line++;
@@ -132,12 +145,9 @@ static void read_line(struct ss_reader *reader, const char *line, size_t length)
     const json_t *type = json_object_get(record, "type");
     bool ours = json_is_integer(version) && json_is_string(type) &&
                 json_is_string(json_object_get(record, "run"));
-    if (!reader->started && !ours && !reader->stream) {
-        ss_report_problem(reader->report, true, reader->file,
-                          "not a strayspan log: its first line is no record");
-        reader->stopped = true;
-    } else if (!ours) {
-        broken_line(reader);
+    if (!ours) {
+        if (reader->started || reader->stream || !is_foreign(reader))
+            broken_line(reader);
     } else if (json_integer_value(version) != SS_LOG_VERSION) {
         ss_report_problem(reader->report, true, reader->file,
                           "line %llu: a log of version %lld, and this strayspan (" SS_VERSION
@@ -205,6 +215,8 @@ static void report_broken(struct ss_reader *reader, bool cut)
 static void take_lines(struct ss_reader *reader, struct ss_input *input)
 {
     char *at = input->buffer, *end = at + input->held, *newline;
+    reader->head = at;
+    reader->head_length = input->held < HEAD_KIND ? input->held : HEAD_KIND;
     while (!reader->stopped && (newline = memchr(at, '\n', (size_t)(end - at)))) {
         if (input->skipping || newline - at >= SS_LOG_LINE_MAX) {
             reader->line++;
@@ -257,6 +269,8 @@ bool ss_input_end(struct ss_reader *reader, struct ss_input *input)
         /* The last line has no newline: whole by chance, or cut. */
         json_error_t error;
         json_t *whole = json_loadb(input->buffer, input->held, JSON_ALLOW_NUL, &error);
+        reader->head = input->buffer;
+        reader->head_length = input->held < HEAD_KIND ? input->held : HEAD_KIND;
         if (whole || !reader->started)
             read_line(reader, input->buffer, input->held);
         cut |= !whole && reader->started;

@@ -47,6 +47,8 @@ struct ss_reader {
     bool started; /* a record was seen */
     bool stopped;
     uint64_t line, broken, broken_first;
+    const char *head; /* the first bytes of the file, while its first line is read */
+    size_t head_length;
     size_t run_count;
     struct ss_run *runs; /* the latest first */
     struct ss_container_log container;

@@ -119,6 +119,52 @@ groups() {
     assert_line '0 new, 0 gone, 1 unchanged'
 }
 
+@test "what is neither a log nor a baseline is called what it is, with what is wanted" {
+    log_of good "$c/foreign_thread_exit"
+    local format name want wanted='wanted is a log, a directory of logs, or what `strayspan report --format json` wrote'
+    for format in json sarif junit markdown; do
+        "$STRAYSPAN" report --format "$format" --output "a.$format" good
+    done
+    head -c 700 a.json >cut.json
+    jq -c . a.json | head -c 300 >cut_within.json
+    jq '.seen = 1' a.json >odd.json
+    "$STRAYSPAN" diff --format json good good >diff.json
+    "$STRAYSPAN" probe --format json "$c/foreign_thread_exit" >probe.json
+    iconv -t UTF-16 a.json >wide.json
+    echo '{"name": "x"}' >foreign.json
+    gzip -c good/*.jsonl >log.gz
+    : >empty.json
+    while IFS=: read -r name want; do
+        compare good "$name"
+        assert_equal "$status $name" "2 $name"
+        assert_equal "$stderr" "strayspan: $name: $want; $wanted"
+        refute_output
+        compare "$name" good
+        assert_equal "$status $stderr" "2 strayspan: $name: $want; $wanted"
+        # As a log, it is no other thing.
+        run --separate-stderr "$STRAYSPAN" report "$name"
+        assert_equal "$status $name" "2 $name"
+        assert_regex "$stderr" "^strayspan: $name: $want"
+    done <<'END'
+a.sarif:not a strayspan log: it is a report in SARIF
+a.junit:not a strayspan log: it is a report for JUnit
+a.markdown:not a strayspan log: it is a report in markdown
+diff.json:not a strayspan log: it is what `strayspan diff` wrote
+probe.json:not a strayspan log: it is what `strayspan probe` wrote
+wide.json:not a strayspan log: it is text in UTF-16
+foreign.json:not a strayspan log: it is JSON, and none of strayspan's
+log.gz:not a strayspan log: it is compressed
+empty.json:empty
+END
+    for name in cut odd cut_within; do
+        compare "$name.json" good
+        assert_equal "$status" 2
+        assert_regex "$stderr" "^strayspan: $name\\.json: a report in JSON that is cut or broken, line [0-9]+: .*; write it again: strayspan report --format json"
+    done
+    run --separate-stderr "$STRAYSPAN" report a.json
+    assert_equal "$stderr" 'strayspan: a.json: not a strayspan log: it is a report in JSON; `strayspan diff` compares it with logs'
+}
+
 @test "groups are the same at other addresses, in another place, and on another host" {
     local path file
     file=$root/tests/programs/c/foreign_thread_exit.c

@@ -79,6 +79,24 @@ END
     done
 }
 
+@test "a log whose first line is broken is read on; what has other lines first is called so, and how to read it" {
+    { head -c 100 good.jsonl && echo && tail -n +2 good.jsonl; } >first.log
+    { echo 'the program says' && cat good.jsonl; } >mixed.log
+    run_command 'report --check' first.log
+    assert_equal "$status" 1
+    assert_output --partial 'error[foreign-thread-exit]'
+    assert_output --partial '1 of its lines could not be read, the first is line 1'
+    grep -v '"violation"' first.log >nothing.log
+    run_command 'report --check' nothing.log
+    assert_equal "$status" 2
+    run_command report mixed.log
+    assert_equal "$status" 2
+    assert_equal "$stderr" 'strayspan: mixed.log: not a strayspan log: it is text with records in it; try: strayspan report - <FILE'
+    run_command report - <mixed.log
+    assert_success
+    assert_output --partial 'error[foreign-thread-exit]'
+}
+
 @test "a log that is being written: all its whole lines are told, and that it was cut" {
     local command lines
     lines=$(wc -l <good.jsonl)
