@@ -3,11 +3,14 @@
  *
  * The descriptor may be taken from us at any time (closefrom, dup2), so its identity is compared
  * before each write and the file is opened again by its absolute path. What cannot go into the file
- * goes to stderr, so that nothing is lost. */
+ * goes to stderr, so that nothing is lost; that a log without it is not all there is to know stands in the
+ * record `lost`, for which there is always room. */
 #include "log.h"
 #include "module_names.h"
 
+#include <linux/falloc.h>
 #include <linux/fcntl.h>
+#include <linux/resource.h>
 #include <asm/stat.h>
 #include <linux/utsname.h>
 #include <stdatomic.h>
@@ -23,7 +26,7 @@
 #include "threads.h"
 
 enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
-enum { MODE_LINK = 0120000, SAID_MAX = 4096 };
+enum { MODE_LINK = 0120000, SAID_MAX = 4096, LOST_MAX = 256, NO_SPACE = 28, NO_QUOTA = 122 };
 
 enum state { UNOPENED, TO_FILE, TO_STDERR };
 
@@ -208,8 +211,21 @@ static long obtain(bool *once)
     return opened;
 }
 
-/* Writes one line; returns 0 or -errno. A line is there wholly or not at all. */
-static long write_line(const struct ss_line *line)
+/* Sees to it that size bytes can be put behind the first `end` of a file; 0 or -errno. File systems that cannot
+ * promise it have no objection. */
+static long reserve(long fd, long end, long size)
+{
+    struct rlimit64 limit = {0, 0};
+    bool limited = SS_SYSCALL_4(__NR_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
+                   (uint64_t)end + (uint64_t)size > limit.rlim_cur;
+    if (limited)
+        return -27;
+    long result = SS_SYSCALL_4(__NR_fallocate, fd, FALLOC_FL_KEEP_SIZE, end, size);
+    return result == -NO_SPACE || result == -NO_QUOTA ? result : 0;
+}
+
+/* Writes one line; returns 0 or -errno. A line is there wholly or not at all; `spare` bytes can follow it. */
+static long write_line(const struct ss_line *line, long spare)
 {
     bool once;
     long fd = obtain(&once);
@@ -217,28 +233,51 @@ static long write_line(const struct ss_line *line)
         return fd;
     struct stat before = {0};
     bool known = ss_sys_fstat((int)fd, &before) == 0;
+    long none = known && spare ? reserve(fd, before.st_size, (long)line->used + spare) : 0;
+    if (none < 0) {
+        if (once)
+            (void)ss_sys_close((int)fd);
+        return none;
+    }
     long written = ss_output_write((int)fd, line->data, line->used);
     if (written >= 0 && written != (long)line->used) {
         if (known)
             (void)SS_SYSCALL_2(__NR_ftruncate, fd, before.st_size);
-        written = -28;
+        written = -NO_SPACE;
     }
     if (once)
         (void)ss_sys_close((int)fd);
     return written < 0 ? written : 0;
 }
 
+/* Why a line did not go into the log, 0 where none did; and whether the log tells of that. */
+static long lost;
+static bool lost_told;
+
+static void tell_lost(void)
+{
+    char data[LOST_MAX];
+    struct ss_line line = {.data = data, .size = sizeof data};
+    ss_record_lost(&line, &head, error_text(lost));
+    lost_told = write_line(&line, 0) == 0;
+}
+
 static void emit(const struct ss_line *line)
 {
     static bool warned;
     if (state == TO_FILE) {
-        long result = write_line(line);
+        if (lost && !lost_told)
+            tell_lost();
+        long result = write_line(line, lost ? 0 : LOST_MAX);
         if (result == 0)
             return;
         if (!warned)
             SS_WARN(path, ": cannot write the log: ", error_text(result),
                     "; its lines follow here");
         warned = true;
+        lost = result;
+        if (!lost_told)
+            tell_lost();
     }
     (void)ss_stderr_write(line->data, line->used);
 }
@@ -371,6 +410,8 @@ void ss_log_forked(void)
         (void)ss_sys_close(descriptor);
     descriptor = -1;
     state = UNOPENED;
+    lost = 0;
+    lost_told = false;
     struct ss_module *module;
     for (uint32_t i = 0; (module = ss_module_at(i)); i++)
         module->logged = 0;

@@ -20,6 +20,7 @@
 #define SS_LOG_CONSEQUENCE "consequence"
 #define SS_LOG_LOOKUP "lookup"
 #define SS_LOG_SUMMARY "summary"
+#define SS_LOG_LOST "lost"
 
 /* The name of a log whose place is not given with log_path. */
 #define SS_LOG_DEFAULT_NAME "strayspan.%e.%p.%t.jsonl"

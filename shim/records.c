@@ -491,3 +491,10 @@ void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
     }
     ss_close_record(line);
 }
+
+void ss_record_lost(struct ss_line *line, const struct ss_record_head *head, const char *why)
+{
+    ss_open_record(line, head, SS_LOG_LOST, ss_sys_clock(0));
+    ss_key_text(line, "why", why);
+    ss_close_record(line);
+}

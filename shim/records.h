@@ -76,6 +76,10 @@ struct ss_lookup_facts {
 SS_HIDDEN void ss_record_lookup(struct ss_line *line, const struct ss_record_head *head,
                                 const struct ss_lookup_facts *facts);
 
+/* That records may be missing from here on, and why. */
+SS_HIDDEN void ss_record_lost(struct ss_line *line, const struct ss_record_head *head,
+                              const char *why);
+
 /* What rules.c counted. */
 struct ss_summary_facts {
     struct ss_rule_counts rules[SS_RULE_COUNT];

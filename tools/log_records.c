@@ -463,13 +463,27 @@ static void read_summary(struct ss_reader *reader, struct ss_run *run, const jso
     count_found(reader, run, record);
 }
 
+static void read_lost(struct ss_reader *reader, struct ss_run *run, const json_t *record)
+{
+    const char *why = ss_text_of(record, "why");
+    if (!run->repeated)
+        ss_report_problem(reader->report, true, reader->file,
+                          "lines of pid %lld could not be written to it: %s; they went to the "
+                          "program's stderr",
+                          (long long)run->process->pid, why ? why : "unknown error");
+}
+
 static const struct {
     const char *type;
     void (*read)(struct ss_reader *, struct ss_run *, const json_t *);
 } record_types[] = {
-    {SS_LOG_PROCESS, read_process},         {SS_LOG_MODULE, read_module},
-    {SS_LOG_VIOLATION, read_violation},     {SS_LOG_SUSPICION, read_suspicion},
-    {SS_LOG_CONSEQUENCE, read_consequence}, {SS_LOG_SUMMARY, read_summary},
+    {SS_LOG_PROCESS, read_process},
+    {SS_LOG_MODULE, read_module},
+    {SS_LOG_VIOLATION, read_violation},
+    {SS_LOG_SUSPICION, read_suspicion},
+    {SS_LOG_CONSEQUENCE, read_consequence},
+    {SS_LOG_SUMMARY, read_summary},
+    {SS_LOG_LOST, read_lost},
 };
 
 void ss_read_record(struct ss_reader *reader, struct ss_run *run, const json_t *record)

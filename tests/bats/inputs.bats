@@ -79,6 +79,23 @@ END
     done
 }
 
+@test "a log that had no room for all of its lines says so, and no gate opens by it" {
+    # Nothing strayed as far as the log tells; how it ended is what is missing.
+    (ulimit -f 3 && LD_PRELOAD=$STRAYSPAN_SHIM STRAYSPAN_OPTIONS=log_path=room.log "$c/annotated_plain" 2>&1 | cat >said)
+    assert_equal "$(jq -r .type room.log | sort -u | paste -sd' ')" 'lost module process'
+    report --check room.log
+    assert_equal "$status" 2
+    assert_line --regexp '^problem: room\.log: lines of pid [0-9]+ could not be written to it: file too large; they went to the program.s stderr'
+    run --separate-stderr "$STRAYSPAN" diff good.jsonl room.log
+    assert_equal "$status" 2
+    # What went to stderr can be read.
+    report --check - <said
+    assert_success
+    run --separate-stderr bash -c 'ulimit -f 3; "$STRAYSPAN" run --log-dir logs "$1" 2>&1 | cat; exit "${PIPESTATUS[0]}"' - "$c/annotated_plain"
+    assert_equal "$status" 125
+    assert_output --partial 'could not be written to it: file too large'
+}
+
 @test "a log whose first line is broken is read on; what has other lines first is called so, and how to read it" {
     { head -c 100 good.jsonl && echo && tail -n +2 good.jsonl; } >first.log
     { echo 'the program says' && cat good.jsonl; } >mixed.log
