@@ -12,14 +12,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "log_read.h"
 #include "render.h"
 #include "text.h"
 
-enum { TURN_MS = 200, FILES_MAX = 4 };
+enum { TURN_MS = 200, FILES_MAX = 4, SPARE_DESCRIPTORS = 32, HEAD_MAX = 160 };
 
 /* One file that a log's name has stood for. */
 struct file {
@@ -27,22 +29,28 @@ struct file {
     dev_t device;
     ino_t inode;
     uint64_t begun; /* input.total when it was last read from its start */
+    /* How it began then: no two records begin alike, by their times. */
+    char head[HEAD_MAX];
+    size_t head_length;
 };
 
 /* A log by its name. */
 struct tail {
-    struct tail *next;
     const char *path;
     struct ss_reader reader;
     struct file files[FILES_MAX]; /* the earliest first */
     size_t count;
     bool in_directory, finished; /* finished: its processes have ended, and it is closed */
     bool ended, cut;             /* ended: it is a pipe, and nobody writes to it any more */
+    bool waits;                  /* to be opened, as too many are open */
+    UT_hash_handle hh;           /* by path, in the order in which they came */
 };
 
 struct following {
     struct ss_report *report;
     struct tail *tails;
+    size_t open, open_max; /* files */
+    bool waiting_said;
     char **paths;
     struct ss_problem *told; /* the last problem that was said */
 };
@@ -59,19 +67,18 @@ static void stop(int signal)
 
 static struct tail *add_tail(struct following *following, const char *path, bool in_directory)
 {
-    struct tail *tail = ss_keep(sizeof *tail), **end = &following->tails;
+    struct tail *tail = ss_keep(sizeof *tail);
     *tail = (struct tail){.path = path,
                           .in_directory = in_directory,
                           .reader = {.report = following->report, .file = path}};
-    while (*end)
-        end = &(*end)->next;
-    *end = tail;
+    HASH_ADD_KEYPTR(hh, following->tails, tail->path, strlen(path), tail);
     following->report->files++;
     return tail;
 }
 
-static void close_first(struct tail *tail)
+static void close_first(struct following *following, struct tail *tail)
 {
+    following->open--;
     struct file *first = &tail->files[0];
     tail->cut |= ss_input_end(&tail->reader, &first->input);
     close(first->input.fd);
@@ -80,7 +87,7 @@ static void close_first(struct tail *tail)
 
 /* Opens what the name stands for now, where that is another file than the last. Returns why it could not,
  * until the next call, NULL where it could. */
-static const char *open_newest(struct tail *tail)
+static const char *open_newest(struct following *following, struct tail *tail)
 {
     static char why[128];
     struct stat status;
@@ -90,6 +97,9 @@ static const char *open_newest(struct tail *tail)
         return why;
     }
     if (last && last->device == status.st_dev && last->inode == status.st_ino)
+        return NULL;
+    tail->waits = following->open >= following->open_max;
+    if (tail->waits)
         return NULL;
     int fd = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
@@ -101,10 +111,26 @@ static const char *open_newest(struct tail *tail)
         return "not a strayspan log: not a file";
     }
     if (tail->count == FILES_MAX)
-        close_first(tail);
+        close_first(following, tail);
     tail->files[tail->count++] =
         (struct file){.input = {.fd = fd}, .device = status.st_dev, .inode = status.st_ino};
+    following->open++;
     return NULL;
+}
+
+/* Whether a file was cut since it was last read: it is shorter, or has grown again and begins with another record. */
+static bool was_cut(struct file *file, uint64_t size)
+{
+    char head[HEAD_MAX];
+    uint64_t read = file->input.total - file->begun;
+    if (size == read)
+        return false;
+    ssize_t got = pread(file->input.fd, head, sizeof head, 0);
+    size_t length = got > 0 ? (size_t)got : 0;
+    bool same = length >= file->head_length && memcmp(head, file->head, file->head_length) == 0;
+    memcpy(file->head, head, length);
+    file->head_length = length;
+    return size < read || !same;
 }
 
 /* Reads on in a file, from its start where it was cut: what was held of a line is lost then, and so is
@@ -113,7 +139,7 @@ static void read_on(struct tail *tail, struct file *file)
 {
     struct stat status;
     bool regular = fstat(file->input.fd, &status) == 0 && S_ISREG(status.st_mode);
-    if (regular && (uint64_t)status.st_size < file->input.total - file->begun) {
+    if (regular && was_cut(file, (uint64_t)status.st_size)) {
         tail->cut |= ss_input_end(&tail->reader, &file->input);
         file->input.skipping = false;
         file->begun = file->input.total;
@@ -132,29 +158,29 @@ static bool is_complete(const struct tail *tail)
     return tail->reader.runs;
 }
 
-static void finish(struct tail *tail)
+static void finish(struct following *following, struct tail *tail)
 {
     if (tail->finished)
         return;
     while (tail->count)
-        close_first(tail);
-    if (!tail->reader.started)
+        close_first(following, tail);
+    if (!tail->reader.started && !tail->ended)
         tail->reader.stopped = true; /* it was just made, and no line is whole yet */
     ss_reader_end(&tail->reader, tail->cut);
     tail->finished = true;
 }
 
-static void update(struct tail *tail)
+static void update(struct following *following, struct tail *tail)
 {
     if (tail->finished)
         return;
     if (!tail->reader.stream)
-        (void)open_newest(tail);
+        (void)open_newest(following, tail);
     for (size_t i = 0; i < tail->count; i++)
         read_on(tail, &tail->files[i]);
     /* A directory may come to hold more logs than can be open at once. */
     if (tail->in_directory && is_complete(tail))
-        finish(tail);
+        finish(following, tail);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -167,10 +193,9 @@ static bool is_directory(const char *path)
 
 static bool is_known(const struct following *following, const char *path)
 {
-    for (const struct tail *tail = following->tails; tail; tail = tail->next)
-        if (strcmp(tail->path, path) == 0)
-            return true;
-    return false;
+    const struct tail *tail;
+    HASH_FIND(hh, following->tails, path, strlen(path), tail);
+    return tail;
 }
 
 /* Finds the logs that have come into the directories. */
@@ -204,6 +229,7 @@ static void add_stdin(struct following *following)
         fd = dup(STDIN_FILENO); /* a socket */
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     tail->files[tail->count++] = (struct file){.input = {.fd = fd}};
+    following->open++;
 }
 
 /* A name that stands for nothing is more likely mistyped than waited for. */
@@ -215,7 +241,7 @@ static bool begin(struct following *following)
         if (strcmp(*at, "-") == 0)
             add_stdin(following);
         else if (!is_directory(*at))
-            why = open_newest(add_tail(following, *at, false));
+            why = open_newest(following, add_tail(following, *at, false));
         if (why)
             fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(*at), why);
         good &= !why;
@@ -271,13 +297,60 @@ static bool show(struct following *following, const struct ss_style *style, FILE
     return done;
 }
 
+/* As many files as may be open: some have to be left for the programs that frames are looked up in. */
+static size_t open_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return FILES_MAX;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > SPARE_DESCRIPTORS + FILES_MAX ? limit.rlim_cur - SPARE_DESCRIPTORS
+                                                          : FILES_MAX;
+}
+
+/* Reads what waited to be opened, as room has come, at the end. */
+static void finish_all(struct following *following)
+{
+    for (struct tail *tail = following->tails; tail; tail = tail->hh.next)
+        if (!tail->waits || tail->count)
+            finish(following, tail);
+    for (struct tail *tail = following->tails; tail; tail = tail->hh.next) {
+        update(following, tail);
+        finish(following, tail);
+    }
+}
+
+static void say_waiting(struct following *following)
+{
+    for (const struct tail *tail = following->tails; tail && !following->waiting_said;
+         tail = tail->hh.next) {
+        if (!tail->waits)
+            continue;
+        fprintf(stderr,
+                "strayspan: more logs are written at once than files may be open (%zu): the others "
+                "are read as these end, or at the end; `ulimit -n` sets how many\n",
+                following->open_max);
+        following->waiting_said = true;
+    }
+}
+
+/* Waits for the next turn. False: nobody reads what is written to out any more. */
+static bool wait_for_turn(FILE *out, const sigset_t *signals)
+{
+    const struct timespec turn = {0, TURN_MS * 1000000L};
+    struct pollfd reader = {fileno(out), 0, 0};
+    return ppoll(&reader, 1, &turn, signals) <= 0 || !(reader.revents & POLLERR);
+}
+
 /* Whether all that is followed has come to its end. */
 static bool is_over(const struct following *following)
 {
     for (char **at = following->paths; *at; at++)
         if (is_directory(*at))
             return false;
-    for (const struct tail *tail = following->tails; tail; tail = tail->next)
+    for (const struct tail *tail = following->tails; tail; tail = tail->hh.next)
         if (!tail->ended && !tail->reader.stopped)
             return false;
     return true;
@@ -289,7 +362,7 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
     struct following following = {.report = report, .paths = paths};
     struct sigaction action = {.sa_handler = stop}, before_us;
     sigset_t blocked, before;
-    bool done, over;
+    bool done, over, read = true;
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         sigaddset(&blocked, ends[i]);
@@ -300,20 +373,22 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
         if (ends[i] != SIGHUP ||
             (sigaction(SIGHUP, NULL, &before_us) == 0 && before_us.sa_handler != SIG_IGN))
             sigaction(ends[i], &action, NULL);
+    following.open_max = open_most();
     if (!begin(&following))
         return false;
     do {
         /* What was written before we were told to stop is read. */
         over = stopped || is_over(&following);
         look_for_logs(&following);
-        for (struct tail *tail = following.tails; tail; tail = tail->next)
-            update(tail);
+        for (struct tail *tail = following.tails; tail; tail = tail->hh.next)
+            update(&following, tail);
+        say_waiting(&following);
         done = show(&following, style, out);
-        const struct timespec turn = {0, TURN_MS * 1000000L};
         if (!over && done)
-            (void)ppoll(NULL, 0, &turn, &before);
-    } while (!over && done);
-    for (struct tail *tail = following.tails; tail; tail = tail->next)
-        finish(tail);
+            read = wait_for_turn(out, &before);
+    } while (!over && done && read);
+    if (!read)
+        raise(SIGPIPE); /* as a write would; where it is ignored, the next one tells */
+    finish_all(&following);
     return done && show(&following, style, out);
 }

@@ -295,7 +295,8 @@ static void read_descriptor(struct ss_reader *reader, int fd)
     bool cut = ss_input_end(reader, &input);
     if (input.total == 0 && !reader->stopped) {
         ss_report_problem(reader->report, true, reader->file,
-                          "empty: nothing was written to it (is the disk full?)");
+                          reader->stream ? "empty: nothing came"
+                                         : "empty: nothing was written to it (is the disk full?)");
         reader->stopped = true;
     }
     ss_reader_end(reader, cut);

@@ -216,6 +216,14 @@ static FILE *open_output(const struct settings *settings)
     return out;
 }
 
+static int not_written(const struct settings *settings, int problem)
+{
+    fprintf(stderr, "strayspan: %s: could not be written: %s\n",
+            settings->output ? ss_text_clean(settings->output) : "standard output",
+            strerror(problem));
+    return SS_EXIT_UNREADABLE;
+}
+
 /* Writes the report, or what of it is left to write, and gives our exit status. */
 static int conclude(const struct settings *settings, struct ss_report *report, FILE *out)
 {
@@ -225,12 +233,8 @@ static int conclude(const struct settings *settings, struct ss_report *report, F
         problem = errno;
         written = false;
     }
-    if (!written) {
-        fprintf(stderr, "strayspan: %s: could not be written: %s\n",
-                settings->output ? ss_text_clean(settings->output) : "standard output",
-                strerror(problem));
-        return SS_EXIT_UNREADABLE;
-    }
+    if (!written)
+        return not_written(settings, problem);
     uint64_t errors, warnings;
     ss_deny_count(report, &settings->deny, &errors, &warnings);
     if (ss_report_unreadable(report))
@@ -248,8 +252,10 @@ static int follow(const struct settings *settings, struct ss_report *report, cha
         return SS_EXIT_UNREADABLE;
     char *last[] = {directory ? ss_text_copy(directory, strlen(directory)) : NULL, NULL};
     FILE *out = open_output(settings);
-    if (!out || !ss_follow(report, *paths ? paths : last, &settings->style, out))
+    if (!out)
         return SS_EXIT_UNREADABLE;
+    if (!ss_follow(report, *paths ? paths : last, &settings->style, out))
+        return ferror(out) ? not_written(settings, errno) : SS_EXIT_UNREADABLE;
     return conclude(settings, report, out);
 }
 

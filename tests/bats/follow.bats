@@ -145,6 +145,92 @@ error='^error\[foreign-thread-exit\]'
     assert_line --regexp '^seen: +80 processes'
 }
 
+# The log's pieces $2.. as another process, 16 digits that end in $1, writes them.
+as_process() {
+    local name=$1
+    shift
+    cat "$@" | sed "s/\"run\":\"[^\"]*\"/\"run\":\"00000000000000$name\"/; s/\"fingerprint\":\"[^\"]*\"/\"fingerprint\":\"00000000000000$name\"/
+        s/\"group\":\"[^\"]*\"/\"group\":\"00000000000000$name\"/; s/\"name\":\"job\"/\"name\":\"span_$name\"/; s/\"time\":\"2/\"time\":\"3/"
+}
+
+@test "more logs that are being written than there may be open files: all are told of, and that some come late" {
+    mkdir logs
+    local i
+    for i in {10..89}; do
+        as_process "$i" begin.part violation.part >"logs/$i.jsonl"
+    done
+    (ulimit -n 60 && exec "$STRAYSPAN" report --follow logs >told 2>errors 3>&-) &
+    follower=$!
+    wait_for 'span_10'
+    finish
+    assert_success
+    assert_equal "$(grep -c "$error" told)" 80
+    assert_line 'found:   80 errors'
+    assert_equal "$(grep -c 'more logs are written at once than files may be open' errors)" 1
+    refute_output --partial 'not named'
+}
+
+@test "cut, and grown again beyond its length before it is looked at: read from its start, whatever it was" {
+    as_process 10 begin.part violation.part >log
+    follow log
+    wait_for span_10
+    { as_process 11 begin.part violation.part end.part && as_process 12 begin.part violation.part end.part; } >more
+    cat more >log
+    wait_for span_12
+    as_process 13 begin.part violation.part >>log
+    wait_for span_13
+    # To a part, with the same beginning.
+    as_process 11 begin.part violation.part >log
+    sleep 0.5
+    as_process 14 begin.part violation.part >>log
+    wait_for span_14
+    finish
+    assert_success
+    assert_line 'found:   5 errors'
+    assert_equal "$(grep -c "$error" told)" 5
+    assert_equal "$(cat errors)" ''
+}
+
+@test "a name that comes to stand for nothing, a directory, a pipe, a link, and a log again: nothing lost, nothing twice" {
+    mkdir logs
+    as_process 10 begin.part violation.part >logs/a.jsonl
+    cat begin.part >log
+    follow logs log
+    wait_for span_10
+    rm -r logs log
+    mkdir log
+    sleep 0.5
+    rmdir log
+    ln -s nowhere log
+    mkdir logs
+    as_process 11 begin.part violation.part end.part >logs/a.jsonl
+    wait_for span_11
+    rm log
+    mkfifo log
+    as_process 12 begin.part violation.part end.part >log
+    wait_for span_12
+    as_process 13 begin.part violation.part end.part >target
+    ln -sf target log
+    wait_for span_13
+    # It waits, and does not spin.
+    assert [ "$(awk '{ print $14 + $15 }' "/proc/$follower/stat")" -lt 50 ]
+    finish
+    assert_success
+    assert_line 'found:   4 errors'
+    assert_equal "$(cat errors)" ''
+}
+
+@test "nobody reads what is told any more: it ends, as at a write" {
+    cat begin.part violation.part >log
+    run timeout 20 bash -c '"$STRAYSPAN" report --follow log | head -n 1; exit "${PIPESTATUS[0]}"'
+    assert_equal "$status" 141
+    run timeout 20 bash -c 'trap "" PIPE; "$STRAYSPAN" report --follow log 2>&1 >&3 | cat; exit "${PIPESTATUS[0]}"' 3> >(head -n 1 >/dev/null)
+    assert_equal "$status" 2
+    run timeout 20 "$STRAYSPAN" report --follow --output /dev/full log
+    assert_equal "$status" 2
+    assert_output 'strayspan: /dev/full: could not be written: No space left on device'
+}
+
 @test "standard input, among other lines, until it ends" {
     { echo 'the program says' && cat begin.part && sed 's/^/app-1 | /' violation.part && echo 'and ends' && cat end.part; } |
         { run --separate-stderr timeout 20 "$STRAYSPAN" report --follow --check - && declare -p status output >result; }
@@ -153,7 +239,8 @@ error='^error\[foreign-thread-exit\]'
     assert_output --partial 'error[foreign-thread-exit]'
     assert_output --partial 'found:   1 error'
     run timeout 20 "$STRAYSPAN" report --follow - </dev/null
-    [ "$status" != 124 ]
+    assert_equal "$status" 2
+    assert_output --partial 'standard input: no record in it'
 }
 
 @test "a suppressed violation is not told, one that became worse is told again" {
