@@ -22,6 +22,44 @@ static void print_escaped(FILE *out, const char *text)
     }
 }
 
+/* The same of what others named. Trackers look for mentions and addresses in the text that comes of references,
+ * but for code; they find no address where a comment parts it, and no link without the dot. */
+static void print_code(FILE *out, const char *text)
+{
+    size_t length = strlen(text);
+    bool quoted = length > 1 && text[0] == '`' && text[length - 1] == '`';
+    char *left = ss_text_copy(text + quoted, length - 2 * quoted);
+    fputs("<code>", out);
+    for (char *end; *left; left = end) {
+        bool www = ss_text_starts(left, "www.");
+        end = www ? left + 4 : strpbrk(left + 1, "@w");
+        end = *left == '@' ? left + 1 : end ? end : left + strlen(left);
+        char after = *end;
+        *end = 0;
+        if (www)
+            fputs("www&#46;", out);
+        else
+            print_escaped(out, left);
+        if (*left == '@')
+            fputs("<!-- -->", out);
+        *end = after;
+    }
+    fputs("</code>", out);
+}
+
+/* A title, in which name is what others named. */
+static void print_title(FILE *out, const char *title, const char *name)
+{
+    const char *at = strstr(title, name);
+    if (!at) {
+        print_escaped(out, title);
+        return;
+    }
+    print_escaped(out, ss_text_copy(title, (size_t)(at - title)));
+    print_code(out, name);
+    print_escaped(out, at + strlen(name));
+}
+
 /* A block that no line of text ends. */
 static void print_block(FILE *out, const char *text)
 {
@@ -49,17 +87,21 @@ static void print_row(FILE *out, const struct ss_violation *violation)
     const struct ss_frame *frame = ss_primary_frame(violation);
     const char *place = frame ? ss_place_text(frame) : ss_span_place(violation);
     const char *crate = violation->blame.crate;
-    const char *cells[] = {
-        word_of(violation),
-        ss_text_clean(violation->rule_code),
-        violation->span.present ? ss_span_text(&violation->span) : "",
-        place ? place : "",
-        crate ? ss_text("%s: %s", violation->blame.whose, ss_text_clean(crate))
-              : violation->blame.whose,
+    const struct {
+        const char *text, *code; /* NULL for none */
+    } cells[] = {
+        {word_of(violation), NULL},
+        {ss_text_clean(violation->rule_code), NULL},
+        {NULL, violation->span.present ? ss_span_text(&violation->span) : NULL},
+        {NULL, place},
+        {crate ? ss_text("%s: ", violation->blame.whose) : violation->blame.whose,
+         crate ? ss_text_clean(crate) : NULL},
     };
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
         fputs("| ", out);
-        print_escaped(out, cells[i] ? cells[i] : "");
+        print_escaped(out, cells[i].text ? cells[i].text : "");
+        if (cells[i].code)
+            print_code(out, cells[i].code);
         putc(' ', out);
     }
     fprintf(out, "| %llu |\n", (unsigned long long)violation->times);
@@ -73,7 +115,7 @@ static size_t print_details(FILE *out, const struct ss_report *report,
     fprintf(out, "\n<details><summary><b>%s[", word_of(violation));
     print_escaped(out, ss_text_clean(violation->rule_code));
     fputs("]</b>: ", out);
-    print_escaped(out, ss_title_text(violation));
+    print_title(out, ss_title_text(violation), ss_span_text(&violation->span));
     fputs("</summary>\n\n", out);
     print_block(out, text);
     fputs("\n</details>\n", out);

@@ -12,9 +12,12 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
+/* A message; `[text](target)` would be a link in one. */
 static json_t *message(const char *text)
 {
     json_t *object = json_object();
+    for (const char *at; text && (at = strstr(text, "]("));)
+        text = ss_text("%.*s]\\(%s", (int)(at - text), text, at + 2);
     set(object, "text", ss_json_text(text));
     return object;
 }

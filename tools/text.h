@@ -13,7 +13,7 @@ void *ss_keep(size_t size);
 char *ss_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *ss_text_copy(const char *text, size_t length);
 
-/* text with every control character (C0, DEL, C1), bidirectional override and byte that is not
+/* text with every control character (C0, DEL, C1), bidirectional override, noncharacter and byte that is not
  * UTF-8 written as \n, \t, \x1b, \u{202e} or \xff, and at most max columns long, cut with an
  * ellipsis. */
 char *ss_text_clean_to(const char *text, size_t max);

@@ -163,13 +163,24 @@ print(*told, *sorted(r.type for r in results if isinstance(r, junitparser.Failur
     assert_equal "$(grep -c '^<details>' out.html)" "$violations"
     assert_equal "$(grep -c '<pre' out.html)" "$((violations + 1))"
     { echo '<html>' && cat out.html && echo '</html>'; } | xmllint --noout -
-    jq -c '(.. | strings | select(. == "job")) |= "a|b`<img src=x>``` @you [x](http://e)\n# h"' logs/foreign_thread_exit.jsonl >forged.log
+    jq -c '(.. | strings | select(. == "job")) |= "a|b`<img src=x>``` @you a@b.com www.e.com [x](http://e)\n# h\uffff"' \
+        logs/foreign_thread_exit.jsonl >forged.log
+    report --format sarif --output forged.sarif forged.log
+    assert_sarif forged.sarif
+    assert_equal "$(jq '[.. | .text? | strings | select(contains("]("))] | length' forged.sarif)" 0
     report --format markdown forged.log
     assert_success
     # Outside the blocks none of it is left as it is.
     printf '%s\n' "$output" | cmark-gfm -e table -e tagfilter -e autolink --unsafe >forged.html
     refute grep -E '<(img|a|h1|code>b)' forged.html
     assert_equal "$(grep -c '<pre' forged.html)" 2
+    # Trackers look for mentions in what comes of it, but for code.
+    /usr/bin/python3 - forged.html <<'END'
+import re, sys
+text = open(sys.argv[1]).read()
+assert "<code>a|b`&lt;img src=x&gt;``` @<!-- -->you a@<!-- -->b.com www.e.com [x](http://e)\\n# h\\u{ffff}</code>" in text, text
+assert "@" not in re.sub("<code.*?</code>", "", text, flags=re.S), text
+END
     run awk '/^```/ { inside = !inside; next } !inside' <<<"$output"
     refute_output --partial '<img'
     refute_output --partial '@you'
