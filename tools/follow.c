@@ -43,6 +43,7 @@ struct tail {
     bool in_directory, finished; /* finished: its processes have ended, and it is closed */
     bool ended, cut;             /* ended: it is a pipe, and nobody writes to it any more */
     bool waits;                  /* to be opened, as too many are open */
+    bool said;                   /* that it cannot be opened */
     UT_hash_handle hh;           /* by path, in the order in which they came */
 };
 
@@ -86,7 +87,7 @@ static void close_first(struct following *following, struct tail *tail)
 }
 
 /* Opens what the name stands for now, where that is another file than the last. Returns why it could not,
- * until the next call, NULL where it could. */
+ * until the next call, with errno, NULL where it could. */
 static const char *open_newest(struct following *following, struct tail *tail)
 {
     static char why[128];
@@ -108,6 +109,7 @@ static const char *open_newest(struct following *following, struct tail *tail)
     }
     if (fstat(fd, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))) {
         close(fd);
+        errno = EINVAL;
         return "not a strayspan log: not a file";
     }
     if (tail->count == FILES_MAX)
@@ -174,8 +176,12 @@ static void update(struct following *following, struct tail *tail)
 {
     if (tail->finished)
         return;
-    if (!tail->reader.stream)
-        (void)open_newest(following, tail);
+    const char *why = tail->reader.stream ? NULL : open_newest(following, tail);
+    /* One that is gone may come again, and what it stood for is read on. */
+    if (why && !tail->said && !tail->count && errno != ENOENT) {
+        tail->said = true;
+        ss_report_problem(following->report, true, tail->path, "%s", why);
+    }
     for (size_t i = 0; i < tail->count; i++)
         read_on(tail, &tail->files[i]);
     /* A directory may come to hold more logs than can be open at once. */
@@ -242,6 +248,8 @@ static bool begin(struct following *following)
             add_stdin(following);
         else if (!is_directory(*at))
             why = open_newest(following, add_tail(following, *at, false));
+        else if (access(*at, R_OK | X_OK) != 0)
+            why = ss_text("cannot be read: %s", strerror(errno));
         if (why)
             fprintf(stderr, "strayspan: %s: %s\n", ss_text_clean(*at), why);
         good &= !why;

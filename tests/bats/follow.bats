@@ -292,6 +292,28 @@ as_process() {
     assert_line 'found:   1 error'
 }
 
+@test "what may not be read is named, when it is asked for and when it comes: 2" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    local as=(setpriv --reuid 65534 --regid 65534 --clear-groups ./strayspan report --follow)
+    chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+    cp "$STRAYSPAN" strayspan
+    mkdir -m 700 locked
+    mkdir logs
+    run --separate-stderr timeout 20 "${as[@]}" locked
+    assert_equal "$status" 2
+    assert_equal "$stderr" 'strayspan: locked: cannot be read: Permission denied'
+    "${as[@]}" logs >told 2>errors 3>&- &
+    follower=$!
+    sleep 0.3
+    (umask 077 && cat begin.part violation.part end.part >logs/a.jsonl)
+    cat begin.part violation.part end.part >logs/b.jsonl
+    wait_for "$error"
+    finish
+    assert_equal "$status" 2
+    assert_line 'found:   1 error'
+    assert_equal "$(cat errors)" 'strayspan: logs/a.jsonl: cannot be read: Permission denied'
+}
+
 @test "a log whose process was killed while it wrote: what is whole is told, the rest is said" {
     { cat begin.part violation.part && head -c 50 end.part; } >log
     follow log

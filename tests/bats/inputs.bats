@@ -41,6 +41,33 @@ END
     done
 }
 
+@test "every command names what may not be read, and tells the rest" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    local command name
+    chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+    cp "$STRAYSPAN" strayspan
+    mkdir -m 700 locked
+    mkdir some
+    cp good.jsonl some/a.jsonl
+    cp good.jsonl some/b.jsonl
+    chmod 600 some/a.jsonl
+    chmod 644 some/b.jsonl good.jsonl
+    for command in "${commands[@]}"; do
+        for name in some/a.jsonl locked; do
+            # shellcheck disable=SC2086 # words
+            run --separate-stderr timeout -s INT 3 setpriv --reuid 65534 --regid 65534 --clear-groups ./strayspan $command $name
+            assert_equal "$status $command" "2 $command"
+            assert_equal "$stderr" "strayspan: $name: cannot be read: Permission denied"
+        done
+        [[ $command != *--follow ]] || continue
+        # shellcheck disable=SC2086 # words
+        run setpriv --reuid 65534 --regid 65534 --clear-groups ./strayspan $command some
+        assert_equal "$status $command" "2 $command"
+        assert_output --partial 'some/a.jsonl: cannot be read: Permission denied'
+        [[ $command = diff* ]] || assert_output --partial 'foreign-thread-exit'
+    done
+}
+
 @test "a good log beside a bad one: all that is in the good one is told, and the status is 2" {
     echo foreign >foreign.log
     local command
