@@ -184,8 +184,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
     struct statvfs room;
-    if (report.files && statvfs(directory, &room) == 0 &&
-        (geteuid() ? room.f_bavail : room.f_bfree) == 0)
+    if (statvfs(directory, &room) == 0 &&
+        ((geteuid() ? room.f_bavail : room.f_bfree) == 0 || (room.f_files && room.f_favail == 0)))
         ss_report_problem(&report, false, directory,
                           "no room is left there: what could not be logged was "
                           "written to standard error");

@@ -340,6 +340,12 @@ END
         "$STRAYSPAN" run --log-dir full "$c/foreign_thread_exit"
     [ "$status" -eq 66 ] || [ "$status" -eq 125 ]
     [[ $stderr == *'problem: '*'no room is left there'* ]]
+    # Not even for the log's name.
+    # shellcheck disable=SC2016 # its own
+    run --separate-stderr timeout 60 unshare -rm sh -c 'mount -t tmpfs -o nr_inodes=1 none full && "$@"' sh \
+        "$STRAYSPAN" run --log-dir full "$c/foreign_thread_exit"
+    [ "$status" -eq 125 ]
+    [[ $stderr == *'problem: '*'no room is left there'* ]]
 }
 
 @test "run can be ended while it reports, but not by a signal that came with the program's end" {
