@@ -72,7 +72,7 @@ make_log() {
         "$lib process(\$exe), loaded(\$exe; \"$1\"), ($2)" >"$BATS_TEST_TMPDIR/log.jsonl"
 }
 
-report() {
+report_log() {
     run --separate-stderr timeout 60 "$STRAYSPAN" report "$@" "$BATS_TEST_TMPDIR/log.jsonl"
 }
 
@@ -85,7 +85,7 @@ assert_saw() {
 
 @test "held across an await: the guard, how long, and where it was dropped" {
     make_log 0.3.18 'held | violation, summary("held-across-await"; 50; 0; [])'
-    report
+    report_log
     assert_success
     assert_line --index 0 'error[held-across-await]: the guard of span `handle_order` stays open while its task sleeps'
     assert_line --index 1 '  --> src/orders.rs:41  handle_order'
@@ -100,7 +100,7 @@ assert_saw() {
 
 @test "held across an await, dropped where it was entered: nothing is said of two threads" {
     make_log 0.3.18 'held | .exited.thread = thread(3) | .thread_changed = false | violation'
-    report
+    report_log
     assert_line '   = dropped on the same thread, at src/orders.rs:45 drop_order'
     refute_output --partial 'not on thread'
 }
@@ -108,7 +108,7 @@ assert_saw() {
 @test "where the source is gone, what it would have shown is said" {
     make_log 0.3.18 'held | violation'
     mv src away
-    report
+    report_log
     mv away src
     assert_line '   = open on thread 3 over 3 parks, 18 ms; 57 spans were made under it'
 }
@@ -116,7 +116,7 @@ assert_saw() {
 @test "the innocent clones: how many, where, the words of the panic, and who is not to blame" {
     make_log 0.3.23 'held | violation, consequence("clone-of-closed"; "charge"), consequence("clone-of-closed"; "refund"),
         summary("held-across-await"; 1; 0; [{of: "aaaaaaaaaaaaaaaa", what: "clone-of-closed", count: 41}])'
-    report
+    report_log
     assert_saw '^41 clones of the closed span in \*other\* tasks, first src/billing.rs:17 charge \(and 1 other place\), which then panicked: "tried to clone a span \(Id\(\.\.\)\) that already closed"\. These tasks did nothing wrong\.'
     assert_line 'found:   1 error'
     run jq -c '.violations[0].consequences[] | [.what, .count, .at_least, (.places | map(.at.frames[0].short))]' \
@@ -126,7 +126,7 @@ assert_saw() {
 
 @test "a subscriber that is no Registry: no panic is claimed" {
     make_log 0.3.23 'held | .instances.owner.type = "_RNvNtCs1234_3app4MineE" | violation, consequence("clone-of-closed"; "charge")'
-    report
+    report_log
     assert_output --partial 'at least 1 clone of the closed span in *another* task, at src/billing.rs:17'
     refute_output --partial panicked
 }
@@ -135,23 +135,23 @@ assert_saw() {
     records='held | violation, (consequence("stale-parent"; "charge") + {made: made("charge")}),
         summary("held-across-await"; 1; 0; [{of: "aaaaaaaaaaaaaaaa", what: "stale-parent", count: 12}])'
     make_log 0.3.20 "$records"
-    report
+    report_log
     assert_saw '^12 new spans got the wrong parent: this span; first `charge` at src/billing.rs:17 charge\.'
     make_log 0.3.22 "$records"
-    report
+    report_log
     assert_saw '^12 new spans got the wrong parent: this span, or none once it had closed \(they became roots\); first `charge` at '
 }
 
 @test "a close in passing: whose span it was" {
     make_log 0.3.18 'breach("foreign-thread-exit") | .entered = site(3; "handle_order") | .exited = site(5; "drop_order") | violation,
         (consequence("foreign-close"; "refund") | .span.name = "payment"), summary("foreign-thread-exit"; 1; 0; [])'
-    report
+    report_log
     assert_saw '^1 use of span `payment` \(src/orders.rs:40\), which this breach closed in passing, at src/billing.rs:30 refund\. '
 }
 
 @test "without consequences, the spans made under it are the harm" {
     make_log 0.3.18 'held | violation'
-    report
+    report_log
     assert_saw '^57 spans were made or entered on thread 3 '
 }
 
@@ -163,7 +163,7 @@ assert_saw() {
         event(-15000000; 3; "park"; null), event(-14000000; 3; "park"; null),
         (event(-2000000; 5; "lookup"; null) + {host: "localhost", addresses: 2, lookup_ns: 1900000}),
         event(-1000; 5; "clone"; 7), event(0; 5; "exit"; 7)]} | violation'
-    report
+    report_log
     story=$(sed -n '/^    time/,/^$/p' <<<"$output" | sed 's/ *$//')
     assert_equal "$story" "$(sed 's/^|//' <<'END'
 |    time       thread 3, tokio thread, tid 72          thread 5, tokio thread, tid 74
@@ -184,7 +184,7 @@ END
     make_log 0.3.18 "held | .exited.thread = thread(3) | .thread_changed = false | $times"' | .history = {left_out: 0, events: [
         event(-100000000; 3; "new"; 7), event(-90000000; 3; "enter"; 7), event(-80000000; 3; "exit"; 7),
         event(-100000; 3; "enter"; 7), event(-40000; 3; "exit"; 7)]} | violation'
-    report
+    report_log
     story=$(sed -n '/^    time/,/^$/p' <<<"$output")
     assert_equal "$(grep -c 'enters it' <<<"$story")" 2
     assert_equal "$(grep -c 'exits it' <<<"$story")" 2
@@ -192,13 +192,13 @@ END
     # An earlier exit on a thread that never entered it again is another one than that which is the violation.
     make_log 0.3.18 'held | .history = {left_out: 0, events: [event(-90000000; 5; "enter"; 7), event(-80000000; 5; "exit"; 7),
         event(-5000; 5; "exit"; 7)]} | violation'
-    report
+    report_log
     assert_equal "$(grep -c 'exits it' <<<"$output")" 2
 }
 
 @test "the story of a span with a thousand events stays a small table" {
     make_log 0.3.18 'held | .history = {left_out: 952, events: [range(48) | event(-48000000 + . * 1000000; 3; (if . % 2 == 0 then "enter" else "exit" end); 7)]} | violation'
-    report
+    report_log
     story=$(sed -n '/^    time/,/^$/p' <<<"$output")
     [ "$(wc -l <<<"$story")" -le 28 ]
     assert_regex "$story" '<-- here'
@@ -208,16 +208,16 @@ END
 @test "hosts of the history stay out of JSON without --with-values" {
     make_log 0.3.18 'held | .history = {left_out: 0, events: [
         (event(-2000000; 5; "lookup"; null) + {host: "secret.example", addresses: 2, lookup_ns: 1900000})]} | violation'
-    report --format json
+    report_log --format json
     refute_output --partial secret
     assert_equal "$(jq -c '.violations[0].history.events[0] | [.event, .lookup_ns, .addresses]' <<<"$output")" '["lookup",1900000,null]'
-    report --format json --with-values
+    report_log --format json --with-values
     assert_output --partial secret.example
 }
 
 @test "a suspicion: told, said to be one, never counted" {
     make_log 0.3.18 'held | .thread_changed = false | suspicion, summary("held-across-await"; 0; 1; [])'
-    report --check --deny warnings --deny held-across-await
+    report_log --check --deny warnings --deny held-across-await
     assert_success
     assert_line --index 0 'suspicion[held-across-await]: the guard of span `handle_order` stays open while its task sleeps'
     assert_output --partial 'still has it open'
@@ -232,7 +232,7 @@ END
 
 @test "a suspicion in the log of a program that was killed is told" {
     make_log 0.3.18 'held | suspicion'
-    report
+    report_log
     assert_success
     assert_output --partial 'suspicion[held-across-await]'
     assert_line 'found:   1 suspicion'
@@ -242,7 +242,7 @@ END
     make_log 0.3.23 'held | (.fingerprint = "bbbbbbbbbbbbbbbb" | suspicion),
         (consequence("clone-of-closed"; "charge") | .of = "bbbbbbbbbbbbbbbb"), violation,
         consequence("clone-of-closed"; "refund"), summary("held-across-await"; 1; 1; [])'
-    report
+    report_log
     assert_output --partial 'error[held-across-await]'
     refute_output --partial 'suspicion['
     assert_line 'found:   1 error'
@@ -250,18 +250,18 @@ END
     # Another span's, of another place, stays.
     make_log 0.3.23 'held | (.fingerprint = "bbbbbbbbbbbbbbbb" | .span.serial = 8 | .entered = site(3; "charge") | suspicion), violation,
         summary("held-across-await"; 1; 1; [])'
-    report
+    report_log
     assert_line 'found:   1 error, 1 suspicion'
     # The same place again is the same misuse.
     make_log 0.3.23 'held | (.fingerprint = "bbbbbbbbbbbbbbbb" | .span.serial = 8 | suspicion), violation,
         summary("held-across-await"; 1; 1; [])'
-    report
+    report_log
     assert_line 'found:   1 error'
 }
 
 @test "closed while open: who has it open, and who closed it" {
     make_log 0.3.23 'breach("closed-while-open") | .entered = site(3; "handle_order") | .closed = site(5; "drop_order") | violation'
-    report
+    report_log
     assert_line --index 0 'error[closed-while-open]: span `handle_order` is closed while it is open'
     assert_line --index 1 '  --> src/orders.rs:45  drop_order'
     assert_line '   = thread 3 has it open, entered at src/orders.rs:41 handle_order'
@@ -270,20 +270,20 @@ END
 
 @test "use after close: where it was closed, and how it is used" {
     make_log 0.3.23 'breach("use-after-close") | .closed = site(3; "drop_order") | .used = site(5; "charge") | .use = "parent" | .made = made("charge") | violation'
-    report
+    report_log
     assert_line --index 1 '  --> src/billing.rs:17  charge'
     assert_line '   = it was to be the parent of span `charge` (src/billing.rs:17)'
     assert_line '   = closed on thread 3, at src/orders.rs:45 drop_order'
     assert_output --partial 'names it as a parent'
     make_log 0.3.23 'breach("use-after-close") | .entered = site(5; "charge") | .used = site(5; "charge") | .use = "enter" | violation'
-    report
+    report_log
     assert_line '   = where it was closed is not known'
     assert_equal "$(grep -c 'enters it' <<<"$output")" 1
 }
 
 @test "open at a thread's end: which thread, and where it entered" {
     make_log 0.3.23 'breach("leaked-at-thread-end") | .severity = "warning" | .entered = site(3; "handle_order") | violation'
-    report
+    report_log
     assert_line --index 0 'warning[leaked-at-thread-end]: span `handle_order` is still open when its thread ends'
     assert_line --index 1 '  --> src/orders.rs:41  handle_order'
     assert_output --partial '   = thread 3 ends'
@@ -294,14 +294,14 @@ END
 @test "out of order: the span above, by name and line" {
     make_log 0.3.23 'breach("out-of-order-exit") | .entered = site(3; "handle_order") | .exited = site(3; "drop_order") |
         .above = {serial: 8, name: "inner", file: "src/billing.rs", line: 17} | violation'
-    report
+    report_log
     assert_line --index 1 '  --> src/orders.rs:45  drop_order'
     assert_line '   = span `inner` (src/billing.rs:17) was entered after it and is still open'
 }
 
 @test "open on two threads: both enters" {
     make_log 0.3.23 'breach("concurrent-enter") | .entered = site(3; "handle_order") | .used = site(5; "charge") | .use = "enter" | violation'
-    report
+    report_log
     assert_line --index 1 '  --> src/billing.rs:17  charge'
     assert_line '   = thread 3 has it open, entered at src/orders.rs:41 handle_order'
 }
@@ -309,14 +309,14 @@ END
 @test "a blocking look-up: where, how long; also outside any span" {
     lookup='.used = site(3; "charge") | .use = "lookup" | .lookup = {host: "db.example", service: null, result: 0, error: null, ns: 2100000000, addresses: 2}'
     make_log 0.3.23 "breach(\"blocking-lookup\") | $lookup | violation"
-    report
+    report_log
     assert_line --index 0 'error[blocking-lookup]: a look-up (in span `handle_order`) blocks a thread that runs an event loop'
     assert_line --index 1 '  --> src/billing.rs:17  charge'
     assert_line '   = getaddrinfo("db.example"): 2 addresses, 2.1 s; for that long nothing else ran on thread 3, tokio thread'
     make_log 0.3.23 "breach(\"blocking-lookup\") | $lookup | .span = null | .instances.owner = null | del(.created) | violation"
-    report
+    report_log
     assert_line --index 0 'error[blocking-lookup]: a look-up blocks a thread that runs an event loop'
-    report --format json
+    report_log --format json
     run jq -c '.violations[0] | [.span, .instances.owner, .use]' <<<"$output"
     assert_output '[null,null,"lookup"]'
 }
