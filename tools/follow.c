@@ -40,6 +40,7 @@ struct tail {
     struct ss_reader reader;
     struct file files[FILES_MAX]; /* the earliest first */
     size_t count;
+    struct file last;            /* where it is finished: the one that was closed last */
     bool in_directory, finished; /* finished: its processes have ended, and it is closed */
     bool ended, cut;             /* ended: it is a pipe, and nobody writes to it any more */
     bool waits;                  /* to be opened, as too many are open */
@@ -83,6 +84,7 @@ static void close_first(struct following *following, struct tail *tail)
     struct file *first = &tail->files[0];
     tail->cut |= ss_input_end(&tail->reader, &first->input);
     close(first->input.fd);
+    tail->last = *first;
     memmove(first, first + 1, --tail->count * sizeof *first);
 }
 
@@ -172,8 +174,34 @@ static void finish(struct following *following, struct tail *tail)
     tail->finished = true;
 }
 
+/* Opens a finished log again, where its name has come to stand for another file, or that has changed: of what is
+ * known of its processes nothing is left, nor would they write on. */
+static void revive(struct following *following, struct tail *tail)
+{
+    const struct file *last = &tail->last;
+    uint64_t read = last->input.total - last->begun;
+    struct stat status;
+    if (stat(tail->path, &status) != 0 || !S_ISREG(status.st_mode))
+        return;
+    bool same = status.st_dev == last->device && status.st_ino == last->inode;
+    if ((same && (uint64_t)status.st_size == read) || open_newest(following, tail) || !tail->count)
+        return;
+    tail->reader =
+        (struct ss_reader){.report = following->report, .file = tail->path, .started = same};
+    tail->finished = tail->cut = false;
+    if (same) {
+        struct file *file = &tail->files[0];
+        file->input.total = read;
+        file->head_length = last->head_length;
+        memcpy(file->head, last->head, sizeof file->head);
+        (void)lseek(file->input.fd, (off_t)read, SEEK_SET);
+    }
+}
+
 static void update(struct following *following, struct tail *tail)
 {
+    if (tail->finished)
+        revive(following, tail);
     if (tail->finished)
         return;
     const char *why = tail->reader.stream ? NULL : open_newest(following, tail);
@@ -325,7 +353,8 @@ static void finish_all(struct following *following)
         if (!tail->waits || tail->count)
             finish(following, tail);
     for (struct tail *tail = following->tails; tail; tail = tail->hh.next) {
-        update(following, tail);
+        if (tail->waits)
+            update(following, tail);
         finish(following, tail);
     }
 }

@@ -220,6 +220,25 @@ as_process() {
     assert_equal "$(cat errors)" ''
 }
 
+@test "a log in a directory that had come to its end, and is replaced, appended to, or written anew: that is told too" {
+    mkdir logs
+    as_process 10 begin.part violation.part end.part >logs/a.jsonl
+    follow logs
+    wait_for span_10
+    mv logs/a.jsonl logs/a.old
+    as_process 11 begin.part violation.part end.part >logs/a.jsonl
+    wait_for span_11
+    as_process 12 begin.part violation.part end.part >>logs/a.jsonl
+    wait_for span_12
+    as_process 13 begin.part violation.part end.part >logs/a.jsonl
+    wait_for span_13
+    finish
+    assert_success
+    assert_line 'found:   4 errors'
+    assert_line --regexp '^seen: +4 processes'
+    assert_equal "$(cat errors)" ''
+}
+
 @test "nobody reads what is told any more: it ends, as at a write" {
     cat begin.part violation.part >log
     run timeout 20 bash -c '"$STRAYSPAN" report --follow log | head -n 1; exit "${PIPESTATUS[0]}"'
