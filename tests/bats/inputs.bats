@@ -115,6 +115,11 @@ END
     assert_line --regexp '^problem: room\.log: lines of pid [0-9]+ could not be written to it: file too large; they went to the program.s stderr'
     run --separate-stderr "$STRAYSPAN" diff good.jsonl room.log
     assert_equal "$status" 2
+    strayspan_use room.log
+    for assertion in assert_no_violations 'refute_violation held-across-await' assert_coverage; do
+        run $assertion
+        assert_equal "$status $assertion" "1 $assertion"
+    done
     # What went to stderr can be read.
     report --check - <said
     assert_success
