@@ -96,7 +96,7 @@ unit_tools_tests = tools/tests.c $(unit_tools_report)
 unit_flags_tools_tests = $(unit_flags_tools_report)
 unit_tools_defects = $(filter-out tools/defects.c,$(unit_tools_report))
 unit_flags_tools_defects = $(unit_flags_tools_report)
-unit_tools_report += $(addprefix tools/,container_log.c debug_places.c ordinary_file.c)
+unit_tools_report += $(addprefix tools/,container_log.c debug_places.c kept_frames.c ordinary_file.c)
 unit_flags_tools_report += -lz
 
 unit-tests: $(unit_tests)

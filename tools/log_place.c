@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept_frames.h"
 #include "text.h"
 
 /* The user's state directory for us; NULL where there is no home. */
@@ -150,6 +151,7 @@ void ss_log_place_remove(const char *directory)
     struct dirent *entry;
     while (stream && (entry = readdir(stream)))
         if (ss_text_ends(entry->d_name, ".jsonl") ||
+            ss_text_ends(entry->d_name, SS_FRAMES_SUFFIX) ||
             strcmp(entry->d_name, SS_LOG_PLACE_PROCESSES) == 0)
             unlinkat(dirfd(stream), entry->d_name, 0);
     if (stream)

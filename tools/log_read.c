@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "file_kind.h"
+#include "kept_frames.h"
 #include "text.h"
 
 enum { BUFFER_SIZE = 1 << 20, RUNS_MAX = 65536, HEAD_LENGTH = 512, HEAD_KIND = 65536 };
@@ -331,12 +332,30 @@ int ss_is_log(const struct dirent *entry)
     return ss_text_ends(entry->d_name, ".jsonl");
 }
 
+/* For scandir. */
+static int is_kept_frames(const struct dirent *entry)
+{
+    return ss_text_ends(entry->d_name, SS_FRAMES_SUFFIX);
+}
+
 /* For scandir: what cargo strayspan calls the folder of a run, YYYYMMDDTHHMMSSZ-PID. */
 static int is_run_folder(const struct dirent *entry)
 {
     return strspn(entry->d_name, "0123456789") == 8 && entry->d_name[8] == 'T' &&
            strspn(entry->d_name + 9, "0123456789") == 6 && entry->d_name[15] == 'Z' &&
            entry->d_name[16] == '-';
+}
+
+/* Reads the frames that were kept beside the logs of a directory; none of them has to be there. */
+static void read_kept_frames(struct ss_report *report, const char *directory)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(directory, &entries, is_kept_frames, alphasort);
+    for (int i = 0; i < count; i++) {
+        ss_frames_read(report, ss_text("%s/%s", directory, entries[i]->d_name));
+        free(entries[i]);
+    }
+    free(entries);
 }
 
 void ss_log_read(struct ss_report *report, const char *path, const char *token)
@@ -360,6 +379,8 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         free(entries[i]);
     }
     free(entries);
+    if (count > 0 && !token)
+        read_kept_frames(report, path);
     if (count > 0 || token)
         return;
     /* Of cargo's runs each has a folder of its own, called by its time. */

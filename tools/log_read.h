@@ -110,6 +110,10 @@ void ss_read_sums(struct ss_reader *reader, struct ss_run *run, const json_t *re
 /* The first 19 bytes of text as a key; text may be NULL. */
 struct ss_print ss_print_of(const char *text, size_t length);
 
+/* The binary with this path and build id (NULL: without one) in the report; NULL where it has none. */
+struct ss_binary *ss_find_binary(const struct ss_report *report, const char *path,
+                                 const char *build_id);
+
 /* Adds a record to the report of its reader. */
 void ss_read_record(struct ss_reader *reader, struct ss_run *run, const json_t *record);
 

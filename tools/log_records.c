@@ -225,15 +225,25 @@ static void read_consequence(struct ss_reader *reader, struct ss_run *run, const
     add_place(&violation->consequences[kind], consequence);
 }
 
+struct ss_binary *ss_find_binary(const struct ss_report *report, const char *path,
+                                 const char *build_id)
+{
+    struct ss_binary *binary = report->binaries;
+    while (binary &&
+           (strcmp(binary->path, path) != 0 ||
+            strcmp(binary->build_id ? binary->build_id : "", build_id ? build_id : "") != 0))
+        binary = binary->next;
+    return binary;
+}
+
 /* The binary with this path and build id, made where it is new. */
 static struct ss_binary *intern_binary(struct ss_report *report, const char *path,
                                        const char *build_id)
 {
-    for (struct ss_binary *binary = report->binaries; binary; binary = binary->next)
-        if (strcmp(binary->path, path) == 0 &&
-            strcmp(binary->build_id ? binary->build_id : "", build_id ? build_id : "") == 0)
-            return binary;
-    struct ss_binary *binary = ss_keep(sizeof *binary);
+    struct ss_binary *binary = ss_find_binary(report, path, build_id);
+    if (binary)
+        return binary;
+    binary = ss_keep(sizeof *binary);
     binary->path = path;
     binary->build_id = build_id;
     binary->next = report->binaries;

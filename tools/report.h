@@ -51,6 +51,8 @@ struct ss_binary {
     const char *evidence;
     const char *tracing_core, *tracing_subscriber;
     struct ss_symbols *symbols;
+    void *symbolized;    /* frames by offset (kept_frames.h) */
+    void *kept;          /* those that a file beside the logs has */
     const char *problem; /* why its frames have no names, NULL */
 };
 

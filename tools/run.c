@@ -19,6 +19,7 @@
 #include "commands.h"
 #include "gate.h"
 #include "inner_program.h"
+#include "kept_frames.h"
 #include "probe.h"
 #include "shim_options.h"
 #include "suppressions.h"
@@ -190,6 +191,10 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
                           "no room is left there: what could not be logged was "
                           "written to standard error");
     ss_report_prepare(&report, &gate->style);
+    /* Whoever reads the logs of a batch may find its programs gone. Where this cannot be written, they have no
+     * names then. */
+    if (gate->batch && token)
+        ss_frames_write(&report, ss_text("%s/strayspan.%s" SS_FRAMES_SUFFIX, directory, token));
     /* In a batch nothing is said of that, and the program is not looked into. */
     if (!gate->batch || gate->require_hooked)
         report.nothing_why = why_nothing(&report, argv, path, &probe, &report.nothing_advice);
@@ -242,7 +247,7 @@ int ss_run(int argc, char **argv)
     /* In a directory that other runs use too, a part of the name tells our logs from theirs. */
     const char *token =
         gate.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
-    const char *test = gate.batch ? ss_test_asked(program) : NULL;
+    const char *test = gate.batch ? ss_test_asked(path, program) : NULL;
     const char *options = ss_shim_options_value(
         directory, token, ss_suppressions_option(gate.options, gate.style.suppression_files), test);
     if (!options)

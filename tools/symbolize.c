@@ -10,13 +10,13 @@
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <limits.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "debug_places.h"
+#include "kept_frames.h"
 #include "ordinary_file.h"
 #include "text.h"
 
@@ -33,17 +33,11 @@ struct unit {
     const char *directory; /* where it was compiled */
 };
 
-struct cached {
-    uint64_t offset;
-    struct ss_frames frames;
-};
-
 struct ss_symbols {
     Dwfl *dwfl;
     Dwfl_Module *module;
     struct unit *units;
     size_t unit_count;
-    void *cache;
 };
 
 /* ---- opening ---- */
@@ -154,6 +148,11 @@ static struct ss_symbols *open_symbols(struct ss_binary *binary)
                                              .debuginfo_path = &debug_paths};
     struct ss_symbols *symbols = ss_keep(sizeof *symbols);
     const char *path = usable_file(binary);
+    if (!path && binary->kept) {
+        /* What was known of it while it was there. */
+        binary->symbolized = binary->kept;
+        binary->problem = NULL;
+    }
     if (!path)
         return symbols;
     symbols->dwfl = dwfl_begin(&callbacks);
@@ -419,12 +418,6 @@ static struct ss_frames symbolize(struct ss_symbols *symbols, struct ss_address 
     return result;
 }
 
-static int compare_cached(const void *a, const void *b)
-{
-    uint64_t x = ((const struct cached *)a)->offset, y = ((const struct cached *)b)->offset;
-    return x < y ? -1 : x > y;
-}
-
 struct ss_frames ss_symbolize(struct ss_address address)
 {
     static struct ss_symbols none;
@@ -434,12 +427,8 @@ struct ss_frames ss_symbolize(struct ss_address address)
     struct ss_symbols *symbols = binary ? binary->symbols : &none;
     if (!binary)
         return symbolize(symbols, address);
-    struct cached *wanted = ss_keep(sizeof *wanted);
-    wanted->offset = address.offset;
-    struct cached **known = tsearch(wanted, &symbols->cache, compare_cached);
-    if (!known)
-        return symbolize(symbols, address);
-    if (*known == wanted)
-        wanted->frames = symbolize(symbols, address);
-    return (*known)->frames;
+    struct ss_frames *known = ss_frames_at(&binary->symbolized, address.offset);
+    if (!known->count)
+        *known = symbolize(symbols, address);
+    return *known;
 }

@@ -3,6 +3,8 @@
  * Called by run.c, which starts test programs, and by the renderers. */
 #include "tests.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hash.h"
@@ -23,13 +25,25 @@ bool ss_test_lists(const char *path, char **argv)
     return false;
 }
 
-const char *ss_test_asked(char **argv)
+/* Whether a program is one that rustdoc made of a doctest, or of several, as it does since edition 2024. */
+static bool is_doctest(const char *program)
+{
+    const char *slash = program ? strrchr(program, '/') : NULL, *folder = slash;
+    while (folder && folder > program && folder[-1] != '/')
+        folder--;
+    return slash && strcmp(slash, "/rust_out") == 0 && ss_text_starts(folder, "rustdoctest");
+}
+
+const char *ss_test_asked(const char *path, char **argv)
 {
     static const char *const with_value[] = {
         "--format", "--color", "--skip", "--logfile", "-Z", "--test-threads", "--shuffle-seed"};
     const char *name = NULL;
     bool exact = false;
     size_t names = 0;
+    const char *crate = getenv("CARGO_CRATE_NAME"); /* in the environment of rustdoc */
+    if (is_doctest(path))
+        return ss_text("doctest%s%s", crate ? " of " : "", crate ? crate : "");
     for (char **at = argv + 1; *at; at++) {
         bool takes = false;
         for (size_t i = 0; i < sizeof with_value / sizeof with_value[0]; i++)
@@ -99,16 +113,76 @@ static const char *test_of(const struct ss_violation *violation)
     return NULL;
 }
 
+/* ---- the doctest of a violation ---- */
+
+/* The end of a file's path that is like the name that rustdoc makes of one, with `_` for what no name can have:
+ * `a/src/lib.rs` for `a_src_lib_rs`; NULL where it is another file. */
+static const char *file_like(const char *file, const char *name, size_t length)
+{
+    size_t whole = file ? strlen(file) : 0;
+    const char *end = whole >= length ? file + whole - length : NULL;
+    for (size_t i = 0; end && i < length; i++)
+        if (name[i] != (isalnum((unsigned char)end[i]) ? end[i] : '_'))
+            end = NULL;
+    return end;
+}
+
+/* `a/src/lib.rs - … (line 11)`, as rustdoc calls it but for the item, for the frames of a doctest, which is in
+ * a function `_doctest_main_a_src_lib_rs_11_0`, or, of several in one program, in a module `__doctest_0`, on a
+ * thread with the first of its name. NULL where they tell nothing. */
+static const char *doctest_in(const struct ss_violation *violation, const struct ss_site *site)
+{
+    static const char function[] = "::_doctest_main_", module[] = "::__doctest_";
+    const struct ss_frames *frames = &site->frames;
+    for (size_t i = 0; i < frames->count; i++) {
+        const char *text = frames->frames[i].function;
+        const char *name = text ? strstr(text, function) : NULL;
+        const char *number = text ? strstr(text, module) : NULL;
+        const char *end = name ? strstr(name, "_rs_") : NULL, *file;
+        if (end) {
+            name += strlen(function);
+            end += strlen("_rs");
+            file = file_like(violation->span.file, name, (size_t)(end - name));
+            for (size_t j = 0; j < frames->count && !file; j++)
+                file = file_like(frames->frames[j].file, name, (size_t)(end - name));
+            return ss_text("%s - \u2026 (line %lu)",
+                           file ? file : ss_text_copy(name, (size_t)(end - name)),
+                           strtoul(end + 1, NULL, 10));
+        }
+        if (number && site->thread.name)
+            return ss_text("%s\u2026 (doctest %lu by name)", site->thread.name,
+                           strtoul(number + strlen(module), NULL, 10) + 1);
+    }
+    return NULL;
+}
+
+static const char *doctest_of(const struct ss_violation *violation)
+{
+    const char *test = NULL;
+    for (int kind = 0; kind < SS_SITE_COUNT && !test; kind++)
+        if (violation->sites[kind].present)
+            test = doctest_in(violation, &violation->sites[kind]);
+    return test;
+}
+
+const char *ss_test_label(const struct ss_process *process)
+{
+    const char *crate = crate_of(process->program);
+    if (!process->label || !*process->label)
+        return NULL;
+    return crate ? ss_text("%s::%s", crate, process->label) : process->label;
+}
+
 void ss_test_name(struct ss_violation *violation)
 {
     for (struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
         const struct ss_process *process = seen->process;
-        if (seen->test)
-            continue;
-        const char *crate = crate_of(process->program);
-        if (process->label && *process->label)
-            seen->test = crate ? ss_text("%s::%s", crate, process->label) : process->label;
-        else if (process->pid == violation->pid)
+        bool its = process->pid == violation->pid;
+        if (!seen->test && its && is_doctest(process->program))
+            seen->test = doctest_of(violation);
+        if (!seen->test)
+            seen->test = ss_test_label(process);
+        if (!seen->test && its)
             seen->test = test_of(violation);
     }
 }

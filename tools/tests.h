@@ -9,8 +9,12 @@
 /* Whether a program is a test program that is only asked which tests it has. */
 bool ss_test_lists(const char *path, char **argv);
 
-/* The one test that a program is asked for (`--exact NAME`), NULL where that is not so. */
-const char *ss_test_asked(char **argv);
+/* The one test that a program is asked for (`--exact NAME`), or what a doctest's program is called; NULL for
+ * others. Kept. */
+const char *ss_test_asked(const char *path, char **argv);
+
+/* What a process is called by its label, as `CRATE::TEST`; NULL where it has none. */
+const char *ss_test_label(const struct ss_process *process);
 
 /* Names the tests that a violation was seen in, as `CRATE::TEST`: by the labels of its processes, and where
  * there are none, by its frames, which are filled, and the names of its threads. A name that was cut ends in

@@ -123,6 +123,57 @@ normal() {
     assert_equal "${#strayspan_logs[@]}" 0
 }
 
+# A crate of one doctest on what the workspace has, as --manifest-path wants it: doctests EDITION.
+doctests() {
+    mkdir -p "$BATS_TEST_TMPDIR/shop$1/src"
+    cat >"$BATS_TEST_TMPDIR/shop$1/Cargo.toml" <<END
+[package]
+name = "shop"
+version = "0.1.0"
+edition = "$1"
+[dependencies]
+orders = { path = "$workspace/orders" }
+[workspace]
+END
+    printf '//! A shop.\n//! ```\n//! orders::logged(|| orders::wait(orders::checkout(1)));\n//! ```\n' \
+        >"$BATS_TEST_TMPDIR/shop$1/src/lib.rs"
+    shop=$BATS_TEST_TMPDIR/shop$1/Cargo.toml
+}
+
+@test "a doctest's program is gone at the end: its functions are named all the same, and the test" {
+    doctests 2021
+    WORKSPACE_BAD=1 under_cargo --output report.txt test -q --manifest-path "$shop" --doc
+    mv report.txt "$BATS_TEST_TMPDIR"
+    assert_equal "$status" 66
+    run cat "$BATS_TEST_TMPDIR/report.txt"
+    assert_line --regexp '^  --> orders/src/lib.rs:[0-9]+  orders::checkout'
+    assert_output --partial 'in src/lib.rs - … (line 2)'
+    refute_output --partial 'functions are not named'
+    # By its function it is known; and what was kept goes with the logs where nothing is left to tell.
+    echo 'held-across-await:function=orders::checkout*' >"$BATS_TEST_TMPDIR/supp"
+    logs=$logs.2
+    WORKSPACE_BAD=1 under_cargo --suppressions "$BATS_TEST_TMPDIR/supp" test -q --manifest-path "$shop" --doc
+    assert_equal "$status" 0
+    assert_regex "$stderr" 'unseen:  1 violation suppressed'
+    rm -rf "$workspace/target/strayspan"
+    WORKSPACE_BAD=1 XDG_STATE_HOME=$BATS_TEST_TMPDIR/state CARGO_TARGET_DIR=$workspace/target \
+        cargo strayspan --suppressions "$BATS_TEST_TMPDIR/supp" test -q --manifest-path "$shop" --doc
+    run ls "$workspace/target/strayspan"
+    assert_output ""
+}
+
+@test "of doctests that rustdoc made one program of, each by the begin of its name" {
+    doctests 2024
+    run cargo metadata --no-deps --format-version=1 --manifest-path "$shop"
+    [ "$status" -eq 0 ] || skip "cargo does not know edition 2024"
+    WORKSPACE_BAD=1 under_cargo --output report.txt test -q --manifest-path "$shop" --doc
+    mv report.txt "$BATS_TEST_TMPDIR"
+    assert_equal "$status" 66
+    run cat "$BATS_TEST_TMPDIR/report.txt"
+    assert_line --regexp '^  --> orders/src/lib.rs:[0-9]+  orders::checkout'
+    assert_output --partial 'in src/lib.rs - (l… (doctest 1 by name)'
+}
+
 @test "cargo's own status comes first" {
     WORKSPACE_BAD=1 under_cargo test -q -p orders -- --no-such-option
     assert_equal "$status" 101

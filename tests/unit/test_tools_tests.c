@@ -1,5 +1,6 @@
 /* Which test a program is asked for, by its arguments, and which ones a violation was seen in. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report.h"
@@ -32,7 +33,52 @@ static void test_asked(void)
         {{"p"}, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        check("asked", ss_test_asked((char **)(void *)cases[i].argv), cases[i].want);
+        check("asked", ss_test_asked("/w/target/debug/deps/p", (char **)(void *)cases[i].argv),
+              cases[i].want);
+}
+
+/* A doctest's program has no arguments: the crate is in the environment. */
+static void test_doctest_label(void)
+{
+    const char *argv[] = {"p", NULL};
+    setenv("CARGO_CRATE_NAME", "shop", 1);
+    check("doctest", ss_test_asked("/tmp/rustdoctestAb12/rust_out", (char **)(void *)argv),
+          "doctest of shop");
+    check("no doctest", ss_test_asked("/tmp/doctest/rust_out", (char **)(void *)argv), NULL);
+    check("no doctest", ss_test_asked("rust_out", (char **)(void *)argv), NULL);
+    unsetenv("CARGO_CRATE_NAME");
+    check("doctest", ss_test_asked("/tmp/rustdoctestAb12/rust_out", (char **)(void *)argv),
+          "doctest");
+}
+
+/* What a doctest is called by where it stands, of a name that is unlike the path it was made from. */
+static void test_doctest_names(void)
+{
+    static const struct {
+        const char *function, *thread, *file, *want;
+    } cases[] = {
+        {"rust_out::main::_doctest_main_shop_src_my_orders_rs_11_0::{closure}", "main",
+         "shop/src/my-orders.rs", "shop/src/my-orders.rs - \u2026 (line 11)"},
+        {"rust_out::main::_doctest_main_src_lib_rs_7_2", "main", "/w/other.rs",
+         "src_lib_rs - \u2026 (line 7)"},
+        {"doctest_bundle_2024::__doctest_4::main", "src/lib.rs - ta", "src/lib.rs",
+         "src/lib.rs - ta\u2026 (doctest 5 by name)"},
+        {"rust_out::main::_doctest_main_", "main", NULL, "doctest of shop"},
+        {"rust_out::helper", "main", "src/lib.rs", "doctest of shop"},
+        {NULL, "main", NULL, "doctest of shop"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ss_process process = {
+            .program = "/tmp/rustdoctestAb12/rust_out", .label = "doctest of shop", .pid = 7};
+        struct ss_sighting sighting = {.process = &process};
+        struct ss_frame frame = {.function = cases[i].function};
+        struct ss_violation violation = {
+            .pid = 7, .seen_in = &sighting, .span = {.file = cases[i].file}};
+        violation.sites[SS_SITE_ENTERED] = (struct ss_site){
+            .present = true, .thread = {.name = cases[i].thread}, .frames = {1, &frame}};
+        ss_test_name(&violation);
+        check("doctest", sighting.test, cases[i].want);
+    }
 }
 
 static void test_lists(void)
@@ -83,6 +129,8 @@ static void test_names(void)
 int main(void)
 {
     test_asked();
+    test_doctest_label();
+    test_doctest_names();
     test_lists();
     test_names();
     return failures != 0;
