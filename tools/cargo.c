@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cargo_setup.h"
+#include "cargo_task.h"
 #include "child.h"
 #include "command_line.h"
 #include "commands.h"
@@ -136,10 +137,21 @@ static const char *why_nothing(const struct ss_report *report, const char *direc
                               ss_count_text(ran, "process"));
 }
 
-static int conclude(const struct ss_gate *gate, const char *directory, const struct ss_child *child,
-                    FILE *out)
+/* Whether it is no wonder that nothing was checked: cargo failed before it ran a program, and has said why, or it
+ * was to run none, or only for what they tell of themselves. */
+static bool is_idle(const char *directory, enum ss_cargo_task task, const struct ss_child *child)
+{
+    char *verdict = NULL;
+    size_t ran = ss_log_place_noted(directory, &verdict);
+    return child->status ? !ran : task == SS_CARGO_TELLS || (!ran && task == SS_CARGO_BUILDS);
+}
+
+static int conclude(const struct ss_gate *gate, const char *directory, char **argv,
+                    const struct ss_child *child, FILE *out)
 {
     struct ss_report report;
+    const char *command;
+    enum ss_cargo_task task = ss_cargo_task(argv, &command);
     ss_report_init(&report);
     report.by_group = true;
     if (access(directory, F_OK) == 0)
@@ -148,12 +160,24 @@ static int conclude(const struct ss_gate *gate, const char *directory, const str
         report.problems =
             NULL; /* what was run is all out of reach: an empty directory is no problem */
     ss_report_prepare(&report, &gate->style);
-    report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
-    if (ss_report_found(&report) || report.problems)
+    bool clean = !ss_report_found(&report) && !report.problems;
+    bool idle = clean && is_idle(directory, task, child);
+    if (!idle)
+        report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
+    if (!clean)
         report.logs = directory;
-    int status = ss_gate_conclude(gate, &report, child, out);
-    ss_log_place_remember(directory);
-    if (!ss_report_found(&report) && !report.problems && !gate->log_directory)
+    int status = child->status;
+    /* A document is written in any case, as somebody may wait for it. */
+    if (!idle || !gate->style.format->marked)
+        status = ss_gate_conclude(gate, &report, child, out);
+    else if (status == 0 && task == SS_CARGO_BUILDS)
+        fprintf(stderr,
+                "strayspan: cargo %s runs no program, so there was nothing to check: `cargo "
+                "strayspan test`, `run`, `bench` or `nextest run` does\n",
+                ss_text_clean(command));
+    if (!idle)
+        ss_log_place_remember(directory);
+    if (clean && !gate->log_directory)
         ss_log_place_remove(directory);
     return status;
 }
@@ -189,5 +213,5 @@ int ss_cargo(int argc, char **argv)
                : child.exec_error         ? SS_EXIT_NOT_EXECUTABLE
                                           : SS_EXIT_FAILED;
     }
-    return conclude(&gate, directory, &child, out);
+    return conclude(&gate, directory, argv, &child, out);
 }

@@ -255,8 +255,11 @@ int ss_run(int argc, char **argv)
     if (gate.batch && gate.log_directory)
         ss_log_place_note(directory, path, probe.reached ? NULL : probe.verdict);
 
-    const struct ss_variable environment[] = {
-        {"LD_PRELOAD", preload_value(shim, &probe)}, {SS_OPTIONS_VARIABLE, options}, {NULL, NULL}};
+    const bool doctest = gate.batch && ss_test_is_doctest(path);
+    const struct ss_variable environment[] = {{"LD_PRELOAD", preload_value(shim, &probe)},
+                                              {SS_OPTIONS_VARIABLE, options},
+                                              {doctest ? SS_TEST_DOCTEST_VARIABLE : NULL, path},
+                                              {NULL, NULL}};
     if (!ss_child_run(path, program, environment, &child)) {
         child.status = SS_EXIT_FAILED;
     } else if (child.exec_error) {

@@ -12,26 +12,26 @@
 
 enum { THREAD_NAME_LENGTH = 15, NAME_COLUMNS = 80 };
 
-bool ss_test_lists(const char *path, char **argv)
-{
-    /* Cargo builds tests and benchmarks into `deps`; what it runs from elsewhere may have a `--list` of
-     * its own. */
-    const char *slash = strrchr(path, '/');
-    if (!slash || !ss_text_ends(ss_text_copy(path, (size_t)(slash - path)), "/deps"))
-        return false;
-    for (char **at = argv + 1; *at; at++)
-        if (strcmp(*at, "--list") == 0)
-            return true;
-    return false;
-}
-
-/* Whether a program is one that rustdoc made of a doctest, or of several, as it does since edition 2024. */
-static bool is_doctest(const char *program)
+bool ss_test_is_doctest(const char *program)
 {
     const char *slash = program ? strrchr(program, '/') : NULL, *folder = slash;
     while (folder && folder > program && folder[-1] != '/')
         folder--;
     return slash && strcmp(slash, "/rust_out") == 0 && ss_text_starts(folder, "rustdoctest");
+}
+
+bool ss_test_lists(const char *path, char **argv)
+{
+    /* Cargo builds tests and benchmarks into `deps`; what it runs from elsewhere may have a `--list` of
+     * its own. */
+    const char *slash = strrchr(path, '/');
+    if (!slash || (!ss_text_ends(ss_text_copy(path, (size_t)(slash - path)), "/deps") &&
+                   !ss_test_is_doctest(path)))
+        return false;
+    for (char **at = argv + 1; *at; at++)
+        if (strcmp(*at, "--list") == 0 || strcmp(*at, "--help") == 0 || strcmp(*at, "-h") == 0)
+            return true;
+    return false;
 }
 
 const char *ss_test_asked(const char *path, char **argv)
@@ -42,7 +42,7 @@ const char *ss_test_asked(const char *path, char **argv)
     bool exact = false;
     size_t names = 0;
     const char *crate = getenv("CARGO_CRATE_NAME"); /* in the environment of rustdoc */
-    if (is_doctest(path))
+    if (ss_test_is_doctest(path))
         return ss_text("doctest%s%s", crate ? " of " : "", crate ? crate : "");
     for (char **at = argv + 1; *at; at++) {
         bool takes = false;
@@ -130,10 +130,12 @@ static const char *file_like(const char *file, const char *name, size_t length)
 /* `a/src/lib.rs - … (line 11)`, as rustdoc calls it but for the item, for the frames of a doctest, which is in
  * a function `_doctest_main_a_src_lib_rs_11_0`, or, of several in one program, in a module `__doctest_0`, on a
  * thread with the first of its name. NULL where they tell nothing. */
-static const char *doctest_in(const struct ss_violation *violation, const struct ss_site *site)
+static const char *doctest_in(const struct ss_violation *violation, const struct ss_site *site,
+                              const char *label)
 {
     static const char function[] = "::_doctest_main_", module[] = "::__doctest_";
     const struct ss_frames *frames = &site->frames;
+    const char *thread = site->thread.name ? site->thread.name : "";
     for (size_t i = 0; i < frames->count; i++) {
         const char *text = frames->frames[i].function;
         const char *name = text ? strstr(text, function) : NULL;
@@ -149,19 +151,20 @@ static const char *doctest_in(const struct ss_violation *violation, const struct
                            file ? file : ss_text_copy(name, (size_t)(end - name)),
                            strtoul(end + 1, NULL, 10));
         }
-        if (number && site->thread.name)
-            return ss_text("%s\u2026 (doctest %lu by name)", site->thread.name,
+        if (number)
+            return ss_text("%s (number %lu by name)",
+                           strchr(thread, '/') ? ss_text("%s\u2026", thread) : label,
                            strtoul(number + strlen(module), NULL, 10) + 1);
     }
     return NULL;
 }
 
-static const char *doctest_of(const struct ss_violation *violation)
+static const char *doctest_of(const struct ss_violation *violation, const char *label)
 {
     const char *test = NULL;
     for (int kind = 0; kind < SS_SITE_COUNT && !test; kind++)
         if (violation->sites[kind].present)
-            test = doctest_in(violation, &violation->sites[kind]);
+            test = doctest_in(violation, &violation->sites[kind], label);
     return test;
 }
 
@@ -177,11 +180,12 @@ void ss_test_name(struct ss_violation *violation)
 {
     for (struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
         const struct ss_process *process = seen->process;
+        const char *label = ss_test_label(process);
         bool its = process->pid == violation->pid;
-        if (!seen->test && its && is_doctest(process->program))
-            seen->test = doctest_of(violation);
+        if (!seen->test && its && ss_test_is_doctest(process->program))
+            seen->test = doctest_of(violation, label ? label : "doctest");
         if (!seen->test)
-            seen->test = ss_test_label(process);
+            seen->test = label;
         if (!seen->test && its)
             seen->test = test_of(violation);
     }

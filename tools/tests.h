@@ -6,8 +6,15 @@
 
 #include "report.h"
 
-/* Whether a program is a test program that is only asked which tests it has. */
+/* Whether a program is a test program that is only asked which tests it has, or for its help. */
 bool ss_test_lists(const char *path, char **argv);
+
+/* Whether a program is one that rustdoc made of a doctest, or of several, as it does since edition 2024. */
+bool ss_test_is_doctest(const char *program);
+
+/* The variable by which rustdoc has such a program run each of its tests in a process of its own. It leaves it
+ * out where there is a runner: the program to start would be that. Ours starts what it is given. */
+#define SS_TEST_DOCTEST_VARIABLE "RUSTDOC_DOCTEST_BIN_PATH"
 
 /* The one test that a program is asked for (`--exact NAME`), or what a doctest's program is called; NULL for
  * others. Kept. */

@@ -117,8 +117,9 @@ normal() {
 @test "what is listed is listed by the test programs alone" {
     run_bare cargo test -q --workspace -- --list
     bare=$output
-    under_cargo test -q --workspace -- --list
+    under_cargo --require-hooked test -q --workspace -- --list
     assert_equal "$status" 0
+    assert_equal "$stderr" ""
     assert_equal "$output" "$bare"
     assert_equal "${#strayspan_logs[@]}" 0
 }
@@ -162,7 +163,7 @@ END
     assert_output ""
 }
 
-@test "of doctests that rustdoc made one program of, each by the begin of its name" {
+@test "of doctests that rustdoc made one program of, each is run and told as one of its own" {
     doctests 2024
     run cargo metadata --no-deps --format-version=1 --manifest-path "$shop"
     [ "$status" -eq 0 ] || skip "cargo does not know edition 2024"
@@ -171,17 +172,43 @@ END
     assert_equal "$status" 66
     run cat "$BATS_TEST_TMPDIR/report.txt"
     assert_line --regexp '^  --> orders/src/lib.rs:[0-9]+  orders::checkout'
-    assert_output --partial 'in src/lib.rs - (l… (doctest 1 by name)'
+    assert_output --partial 'in 1 of 2 processes: doctest of shop (number 1 by name)'
+    refute_regex "$stderr" 'run in the same process'
 }
 
 @test "cargo's own status comes first" {
     WORKSPACE_BAD=1 under_cargo test -q -p orders -- --no-such-option
     assert_equal "$status" 101
+    # Where cargo itself fails, what it says is all.
     under_cargo test -q -p nothing
     assert_equal "$status" 101
-    assert_regex "$stderr" "NOTHING WAS CHECKED.*: cargo ran no program"
-    run --separate-stderr cargo strayspan wibble
+    refute_regex "$stderr" strayspan
+    under_cargo wibble
     assert_equal "$status" 101
+    refute_regex "$stderr" strayspan:
+    cd "$BATS_TEST_TMPDIR"
+    under_cargo --require-hooked test
+    assert_equal "$status" 101
+    refute_regex "$stderr" strayspan
+}
+
+@test "where nothing was to be run, nothing is missed" {
+    for what in "test --workspace --no-run" "test --help" "bench --no-run -p orders" "test -p orders -- --help"; do
+        # shellcheck disable=SC2086 # words
+        under_cargo --require-hooked $what
+        assert_equal "$status" 0
+        refute_regex "$stderr" strayspan
+    done
+    under_cargo --require-hooked build -q
+    assert_equal "$status" 0
+    assert_equal "$stderr" "strayspan: cargo build runs no program, so there was nothing to check: \`cargo strayspan test\`, \`run\`, \`bench\` or \`nextest run\` does"
+    # What cannot be told to run none.
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    printf '#!/bin/sh\n' >"$BATS_TEST_TMPDIR/bin/cargo-idle"
+    chmod +x "$BATS_TEST_TMPDIR/bin/cargo-idle"
+    PATH=$PATH:$BATS_TEST_TMPDIR/bin under_cargo --require-hooked idle
+    assert_equal "$status" 125
+    assert_regex "$stderr" "NOTHING WAS CHECKED.*: cargo ran no program"
 }
 
 @test "cargo strayspan run: the program's streams, arguments and status" {

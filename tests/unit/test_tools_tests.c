@@ -62,7 +62,7 @@ static void test_doctest_names(void)
         {"rust_out::main::_doctest_main_src_lib_rs_7_2", "main", "/w/other.rs",
          "src_lib_rs - \u2026 (line 7)"},
         {"doctest_bundle_2024::__doctest_4::main", "src/lib.rs - ta", "src/lib.rs",
-         "src/lib.rs - ta\u2026 (doctest 5 by name)"},
+         "src/lib.rs - ta\u2026 (number 5 by name)"},
         {"rust_out::main::_doctest_main_", "main", NULL, "doctest of shop"},
         {"rust_out::helper", "main", "src/lib.rs", "doctest of shop"},
         {NULL, "main", NULL, "doctest of shop"},
@@ -89,6 +89,8 @@ static void test_lists(void)
     } cases[] = {
         {"/w/target/debug/deps/a-0123456789abcdef", {"p", "--list"}, true},
         {"/w/target/debug/deps/a-0123456789abcdef", {"p", "--format", "terse"}, false},
+        {"/w/target/debug/deps/a-0123456789abcdef", {"p", "-h"}, true},
+        {"/tmp/rustdoctestAb12/rust_out", {"p", "*doctest-bundle-id", "--list"}, true},
         {"/w/target/debug/app", {"p", "--list"}, false},
         {"app", {"p", "--list"}, false},
     };
