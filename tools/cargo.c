@@ -116,6 +116,11 @@ static const char *why_nothing(const struct ss_report *report, const char *direc
         hooked += process->hooked;
     if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
         return NULL;
+    if (report->problems) {
+        *advice = "make room or give another --log-dir; log lines that could not be written to the "
+                  "file went to standard error, from where `strayspan report -` reads them";
+        return "what cargo ran could not all be logged";
+    }
     if (!ran) {
         *advice = "strayspan sees what cargo runs: `cargo strayspan test`, `run`, `bench` or "
                   "`nextest run`; give the target of a configuration (build.target) as --target";
@@ -146,6 +151,21 @@ static bool is_idle(const char *directory, enum ss_cargo_task task, const struct
     return child->status ? !ran : task == SS_CARGO_TELLS || (!ran && task == SS_CARGO_BUILDS);
 }
 
+/* Reads the logs. Where what may have run left no directory for them, none could perhaps be made. */
+static void read_logs(struct ss_report *report, const char *directory, bool may_have_run)
+{
+    if (access(directory, F_OK) == 0) {
+        ss_log_read(report, directory, NULL);
+        /* What was run may all be out of reach: an empty directory is no problem. */
+        if (!report->files && !ss_log_place_is_incomplete(directory))
+            report->problems = NULL;
+    } else if (may_have_run) {
+        if (!ss_log_place_make(directory))
+            ss_report_problem(report, true, directory, "nothing that ran could be logged there");
+        rmdir(directory);
+    }
+}
+
 static int conclude(const struct ss_gate *gate, const char *directory, char **argv,
                     const struct ss_child *child, FILE *out)
 {
@@ -154,11 +174,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, char **ar
     enum ss_cargo_task task = ss_cargo_task(argv, &command);
     ss_report_init(&report);
     report.by_group = true;
-    if (access(directory, F_OK) == 0)
-        ss_log_read(&report, directory, NULL);
-    if (report.files == 0)
-        report.problems =
-            NULL; /* what was run is all out of reach: an empty directory is no problem */
+    read_logs(&report, directory, task == SS_CARGO_RUNS && child->status == 0);
     ss_report_prepare(&report, &gate->style);
     bool clean = !ss_report_found(&report) && !report.problems;
     bool idle = clean && is_idle(directory, task, child);

@@ -46,6 +46,11 @@ FILE *ss_gate_open(const struct ss_gate *gate)
     return out;
 }
 
+bool ss_gate_leaves(const struct ss_gate *gate)
+{
+    return gate->batch && !gate->exit_code && gate->log_directory;
+}
+
 bool ss_gate_document_alone(const struct ss_gate *gate)
 {
     return !gate->style.format->marked && !gate->output;
@@ -104,7 +109,8 @@ static int exit_status(const struct ss_gate *gate, const struct ss_report *repor
         return gate->exit_code;
     /* A log with a problem may have held an error: a gate must not open by that. */
     bool nothing = report->nothing_why || ss_report_counts_unknown(report);
-    return report->problems || (nothing && gate->require_hooked) ? SS_EXIT_FAILED : 0;
+    bool problem = report->problems && !ss_gate_leaves(gate);
+    return problem || (nothing && gate->require_hooked) ? SS_EXIT_FAILED : 0;
 }
 
 /* Writes the report to out; errno tells why it could not. */

@@ -33,6 +33,10 @@ struct ss_gate {
 void ss_gate_flag(const struct ss_usage *usage, const char *name, const char *value,
                   struct ss_gate *gate);
 
+/* Whether the program's status is left alone whatever happens to us, as for the programs that cargo runs: who
+ * gave the directory reads the logs there, and judges. */
+bool ss_gate_leaves(const struct ss_gate *gate);
+
 /* Where the report goes, opened: a file, or stderr. NULL, and said: it cannot be written. */
 FILE *ss_gate_open(const struct ss_gate *gate);
 

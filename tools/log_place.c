@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -113,16 +114,40 @@ const char *ss_log_place_last(void)
                                                         : NULL;
 }
 
-void ss_log_place_note(const char *directory, const char *path, const char *verdict)
+bool ss_log_place_note(const char *directory, const char *path, const char *verdict)
 {
     int fd = open(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory),
                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     /* Without verdict the path is not needed. One write, as others note theirs at the same time. */
     const char *line = verdict ? ss_text("%s: %s\n", ss_text_clean(path), verdict) : "\n";
-    if (fd >= 0 && write(fd, line, strlen(line)) < 0)
-        unlinkat(AT_FDCWD, ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), 0);
+    bool noted = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
     if (fd >= 0)
         close(fd);
+    return noted;
+}
+
+void ss_log_place_incomplete(const char *directory)
+{
+    /* An empty file takes no room where there is none. */
+    int fd = open(ss_text("%s/" SS_LOG_PLACE_INCOMPLETE, directory),
+                  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
+bool ss_log_place_is_incomplete(const char *directory)
+{
+    return access(ss_text("%s/" SS_LOG_PLACE_INCOMPLETE, directory), F_OK) == 0;
+}
+
+void ss_log_place_check(struct ss_report *report, const char *directory)
+{
+    struct statvfs room;
+    if (statvfs(directory, &room) == 0 &&
+        ((geteuid() ? room.f_bavail : room.f_bfree) == 0 || (room.f_files && room.f_favail == 0)))
+        ss_report_problem(report, false, directory,
+                          "no room is left there: what could not be logged was "
+                          "written to standard error");
 }
 
 bool ss_log_place_is_batch(const char *directory)
@@ -152,7 +177,8 @@ void ss_log_place_remove(const char *directory)
     while (stream && (entry = readdir(stream)))
         if (ss_text_ends(entry->d_name, ".jsonl") ||
             ss_text_ends(entry->d_name, SS_FRAMES_SUFFIX) ||
-            strcmp(entry->d_name, SS_LOG_PLACE_PROCESSES) == 0)
+            strcmp(entry->d_name, SS_LOG_PLACE_PROCESSES) == 0 ||
+            strcmp(entry->d_name, SS_LOG_PLACE_INCOMPLETE) == 0)
             unlinkat(dirfd(stream), entry->d_name, 0);
     if (stream)
         closedir(stream);

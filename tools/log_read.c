@@ -372,6 +372,7 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         return;
     }
     size_t length = strlen(path);
+    bool incomplete = !token && ss_log_place_is_incomplete(path);
     for (int i = 0; i < count; i++) {
         if (!token || strstr(entries[i]->d_name, token))
             read_file(report, ss_text("%s%s%s", path, path[length - 1] == '/' ? "" : "/",
@@ -381,7 +382,11 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
     free(entries);
     if (count > 0 && !token)
         read_kept_frames(report, path);
-    if (count > 0 || token)
+    if (incomplete && !report->problems)
+        ss_report_problem(report, false, path,
+                          "not all could be logged there (was the disk full?): what could not was "
+                          "written to standard error");
+    if (count > 0 || token || incomplete)
         return;
     /* Of cargo's runs each has a folder of its own, called by its time. */
     int below = scandir(path, &folders, is_run_folder, alphasort);

@@ -250,6 +250,20 @@ static const char *processes_text(const struct ss_report *report)
                                  : text;
 }
 
+/* The problems with logs: of hundreds of processes, on a full disk, not each one's. */
+static void print_problems(FILE *out, const struct ss_report *report)
+{
+    enum { LINES = 8 };
+    uint64_t count = 0;
+    for (const struct ss_problem *problem = report->problems; problem; problem = problem->next)
+        if (count++ < LINES)
+            fprintf(out, SS_YELLOW "problem:" SS_PLAIN " %s: %s\n", clean(problem->file),
+                    ss_text_clean_to(problem->message, 400));
+    if (count > LINES)
+        fprintf(out, SS_YELLOW "problem:" SS_PLAIN " and %s\n",
+                ss_count_text(count - LINES, "more problem"));
+}
+
 void ss_render_seen(FILE *out, const struct ss_report *report)
 {
     const struct ss_seen *seen = &report->seen;
@@ -274,9 +288,7 @@ void ss_render_seen(FILE *out, const struct ss_report *report)
     for (const struct ss_binary *binary = report->binaries; binary; binary = binary->next)
         if (binary->problem && binary->path[0] == '/')
             fprintf(out, "note:    %s: %s\n", clean(binary->path), clean(binary->problem));
-    for (const struct ss_problem *problem = report->problems; problem; problem = problem->next)
-        fprintf(out, SS_YELLOW "problem:" SS_PLAIN " %s: %s\n", clean(problem->file),
-                ss_text_clean_to(problem->message, 400));
+    print_problems(out, report);
     if (report->logs)
         fprintf(out, "logs:    %s\n", clean(report->logs));
 }

@@ -533,10 +533,18 @@ void ss_log_place_remember(const char *directory);
  * clean. */
 const char *ss_log_place_last(void);
 
-/* Notes that path was run with its logs in directory, in the file of this name there: a line each, empty
+/* False: it could not be noted. Notes that path was run with its logs in directory, in the file of this name there: a line each, empty
  * or with the verdict on a program that no preload reaches. */
 #define SS_LOG_PLACE_PROCESSES "processes"
-void ss_log_place_note(const char *directory, const char *path, const char *verdict);
+bool ss_log_place_note(const char *directory, const char *path, const char *verdict);
+
+/* Marks directory, by a file of this name, as one whose logs do not hold all that was to be logged. */
+#define SS_LOG_PLACE_INCOMPLETE "incomplete"
+void ss_log_place_incomplete(const char *directory);
+bool ss_log_place_is_incomplete(const char *directory);
+
+/* Makes it a problem of the report where there is no room left in directory. */
+void ss_log_place_check(struct ss_report *report, const char *directory);
 
 /* Whether a run had many programs, whose reports are one by group: notes are there. */
 bool ss_log_place_is_batch(const char *directory);

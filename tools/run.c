@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,12 +183,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     ss_log_read(&report, directory, token);
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
-    struct statvfs room;
-    if (statvfs(directory, &room) == 0 &&
-        ((geteuid() ? room.f_bavail : room.f_bfree) == 0 || (room.f_files && room.f_favail == 0)))
-        ss_report_problem(&report, false, directory,
-                          "no room is left there: what could not be logged was "
-                          "written to standard error");
+    ss_log_place_check(&report, directory);
     ss_report_prepare(&report, &gate->style);
     /* Whoever reads the logs of a batch may find its programs gone. Where this cannot be written, they have no
      * names then. */
@@ -202,6 +196,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
         report.nothing_defects = ss_probe_defects(&probe, &report.nothing_defect_count);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;
+    if (report.problems && ss_gate_leaves(gate))
+        ss_log_place_incomplete(directory);
     int status = ss_gate_conclude(gate, &report, child, out);
 
     if (!gate->batch)
@@ -218,6 +214,16 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     return status;
 }
 
+/* What is left where we cannot do our part, which was said: to run the program without us where its status is not
+ * to be touched, and else to fail. */
+static int unwatched(const struct ss_gate *gate, const char *path, char **program)
+{
+    if (!ss_gate_leaves(gate))
+        return SS_EXIT_FAILED;
+    ss_log_place_incomplete(gate->log_directory);
+    return ss_child_become(path, program);
+}
+
 int ss_run(int argc, char **argv)
 {
     struct ss_gate gate = SS_GATE_INITIAL;
@@ -227,7 +233,7 @@ int ss_run(int argc, char **argv)
     char **program = argv + index;
 
     const char *shim = ss_find_shim();
-    if (!shim)
+    if (!shim && !ss_gate_leaves(&gate))
         return SS_EXIT_FAILED;
     const char *path = ss_find_program(program[0]);
     if (!path) {
@@ -243,17 +249,18 @@ int ss_run(int argc, char **argv)
                             : gate.log_directory ? ss_log_place_make(gate.log_directory)
                                                  : ss_log_place_new();
     if (!directory)
-        return SS_EXIT_FAILED;
+        return unwatched(&gate, path, program);
     /* In a directory that other runs use too, a part of the name tells our logs from theirs. */
     const char *token =
         gate.log_directory ? ss_text("run-%d-%lx", (int)getpid(), (long)time(NULL)) : NULL;
     const char *test = gate.batch ? ss_test_asked(path, program) : NULL;
     const char *options = ss_shim_options_value(
         directory, token, ss_suppressions_option(gate.options, gate.style.suppression_files), test);
-    if (!options)
-        return SS_EXIT_FAILED;
-    if (gate.batch && gate.log_directory)
-        ss_log_place_note(directory, path, probe.reached ? NULL : probe.verdict);
+    if (!options || !shim)
+        return unwatched(&gate, path, program);
+    if (gate.batch && gate.log_directory &&
+        !ss_log_place_note(directory, path, probe.reached ? NULL : probe.verdict))
+        ss_log_place_incomplete(directory);
 
     const bool doctest = gate.batch && ss_test_is_doctest(path);
     const struct ss_variable environment[] = {{"LD_PRELOAD", preload_value(shim, &probe)},

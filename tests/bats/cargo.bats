@@ -306,6 +306,49 @@ END
     assert_regex "$stderr" 'two words.*cargo splits a runner at blanks'
 }
 
+# Mounts a file system of that many bytes for the logs, or skips.
+small_logs() {
+    mkdir "$logs"
+    mount -t tmpfs -o "size=$1,$2" none "$logs" 2>/dev/null || skip "no file system can be mounted here"
+    mounted=$logs
+}
+
+teardown() {
+    [ ! "${mounted-}" ] || umount "$mounted"
+}
+
+@test "where the logs have no room, every test has its own result, and the gate stays shut" {
+    small_logs 16k nr_inodes=0
+    under_cargo nextest run -q -p orders
+    assert_equal "$status" 125
+    assert_equal "$(grep -c '^PASS' <<<"$output")" 75
+    assert_equal "$(grep -c '^problem: ' <<<"$stderr")" 9
+    assert_regex "$stderr" "problem: and [0-9]+ more problems"
+    assert_equal "${stderr_lines[-1]}" "exit status 125: a log has a problem, see above (the program's own was 0)"
+    run -2 "$STRAYSPAN" report --check "$logs"/*
+    # That stays known where there is room again, and nothing else tells.
+    mkdir "$BATS_TEST_TMPDIR/later"
+    cp "$(find "$logs" -name '*.jsonl' -size +3k | head -n 1)" "$logs"/*/incomplete "$BATS_TEST_TMPDIR/later"
+    run -2 "$STRAYSPAN" report --check "$BATS_TEST_TMPDIR/later"
+    assert_output --partial "not all could be logged there"
+    rm "$BATS_TEST_TMPDIR/later/incomplete"
+    run -0 "$STRAYSPAN" report --check "$BATS_TEST_TMPDIR/later"
+}
+
+@test "where no directory for logs can be made, the same" {
+    small_logs 64k nr_inodes=1
+    under_cargo test -q -p orders
+    assert_equal "$status" 125
+    assert_equal "$(grep -c '^test result: ok' <<<"$output")" 2
+    assert_regex "$stderr" "NOTHING WAS CHECKED.*: what cargo ran could not all be logged"
+    umount "$logs"
+    mounted=
+    rmdir "$logs"
+    # A program that is run by hand is not run then.
+    run --separate-stderr "$STRAYSPAN" run --batch --log-dir /proc/none "$c/legal_handed"
+    assert_equal "$status" 125
+}
+
 @test "no command of cargo's, an unknown option: 125, and named" {
     run --separate-stderr cargo strayspan
     assert_equal "$status" 125
