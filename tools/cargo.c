@@ -50,45 +50,55 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
 
 /* ---- the runner ---- */
 
-/* Whether word can stand in a runner, which cargo splits at blanks, and nothing quotes one. False: said, with what
- * helps. */
-static bool is_word(const char *word, const char *advice)
+/* Adds an option to the lines; word may be NULL. False, and said: it is no line. */
+static bool add_word(const char **lines, const char *word)
 {
-    bool good = !strpbrk(word, " \t\n");
-    if (!good)
-        fprintf(stderr,
-                "strayspan: `%s`: cargo splits a runner at blanks, so that none may be in it%s\n",
-                ss_text_clean(word), advice);
-    return good;
+    if (word && strchr(word, '\n')) {
+        fprintf(stderr, "strayspan: `%s`: no line can end in an option of a runner\n",
+                ss_text_clean(word));
+        return false;
+    }
+    if (word)
+        *lines = ss_text("%s%s%s", *lines, **lines ? "\n" : "", word);
+    return true;
 }
 
-/* What cargo is to run programs by. NULL, and said: it cannot be. */
+/* What cargo is to run programs by. It splits the value at blanks, and nothing quotes one: where an option has a
+ * blank in it, all are in *options (else NULL), a line each, for the environment. NULL, and said. */
 static const char *runner_value(const struct ss_gate *gate, const char *directory,
-                                const char *users)
+                                const char *users, const char **options)
 {
     static const char *const colours[] = {"auto", "always", "never"};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = 0;
-    bool good = is_word(self, "") && is_word(directory, ": give another --log-dir") &&
-                is_word(gate->options, "");
-    const char *suppressions = "";
-    for (const struct ss_suppression_file *at = gate->style.suppression_files; at && good;
-         at = at->next) {
-        good = !at->path || is_word(at->path, "");
-        if (at->path)
-            suppressions = ss_text("%s --suppressions=%s", suppressions, at->path);
-    }
-    if (!good)
-        return NULL;
     /* Each program keeps its own status, so that cargo goes on to the next; what was found decides at the
      * end, once. */
-    return ss_text(
-        "%s run --batch --exitcode=0 --log-dir=%s --color=%s%s%s%s%s%s%s --%s%s", self, directory,
-        colours[gate->style.colour], gate->style.with_values ? " --with-values" : "",
-        gate->style.all_frames ? " --all-frames" : "", *gate->options ? " --options=" : "",
-        gate->options, suppressions, gate->style.format->marked ? "" : " --output=/dev/null",
-        users ? " " : "", users ? users : "");
+    const char *const words[] = {
+        "--exitcode=0",
+        ss_text("--log-dir=%s", directory),
+        ss_text("--color=%s", colours[gate->style.colour]),
+        gate->style.with_values ? "--with-values" : NULL,
+        gate->style.all_frames ? "--all-frames" : NULL,
+        *gate->options ? ss_text("--options=%s", gate->options) : NULL,
+        gate->style.format->marked ? NULL : "--output=/dev/null",
+    };
+    const char *lines = "";
+    bool good = true;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        good = good && add_word(&lines, words[i]);
+    for (const struct ss_suppression_file *at = gate->style.suppression_files; at; at = at->next)
+        good = good && add_word(&lines, at->path ? ss_text("--suppressions=%s", at->path) : NULL);
+    if (!good)
+        return NULL;
+    bool blank = strpbrk(lines, " \t") != NULL;
+    char *line = ss_text("%s", lines);
+    *options = blank ? lines : NULL;
+    for (char *at = line; (at = strchr(at, '\n'));)
+        *at = ' ';
+    return ss_text("%s run --batch %s --%s%s",
+                   strpbrk(self, " \t\n") ? ss_text("/proc/%d/exe", (int)getpid()) : self,
+                   blank ? "" : line, users ? " " : "", users ? users : "");
 }
 
 /* ---- the logs ---- */
@@ -206,12 +216,13 @@ int ss_cargo(int argc, char **argv)
     argv += read_flags(argc, argv, &gate);
     if (!ss_find_shim() || !ss_cargo_setup(&cargo, argv))
         return SS_EXIT_FAILED;
+    const char *options = NULL;
     FILE *out = ss_gate_open(&gate);
     const char *directory = !out ? NULL
                             : gate.log_directory || cargo.target_directory
                                 ? directory_below(gate.log_directory, cargo.target_directory)
                                 : ss_log_place_new();
-    const char *runner = directory ? runner_value(&gate, directory, cargo.runner) : NULL;
+    const char *runner = directory ? runner_value(&gate, directory, cargo.runner, &options) : NULL;
     if (!runner)
         return SS_EXIT_FAILED;
     size_t count = 0;
@@ -220,7 +231,8 @@ int ss_cargo(int argc, char **argv)
     char **line = ss_keep((count + 2) * sizeof *line);
     line[0] = ss_text("%s", cargo.path);
     memcpy(line + 1, argv, count * sizeof *line);
-    const struct ss_variable environment[] = {{cargo.variable, runner}, {NULL, NULL}};
+    const struct ss_variable environment[] = {
+        {cargo.variable, runner}, {options ? SS_BATCH_VARIABLE : NULL, options}, {NULL, NULL}};
     if (!ss_child_run(cargo.path, line, environment, &child) || child.exec_error) {
         if (child.exec_error)
             fprintf(stderr, "strayspan: %s: cannot be executed: %s\n", ss_text_clean(cargo.path),

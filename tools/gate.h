@@ -15,6 +15,9 @@ struct ss_gate {
     bool batch; /* print nothing where nothing strayed */
 };
 
+/* Where the options of `run --batch` stand that cargo's runner cannot hold. */
+#define SS_BATCH_VARIABLE "STRAYSPAN_BATCH"
+
 #define SS_GATE_INITIAL                                                                      \
     {                                                                                        \
         .style = {.format = ss_format_of("text")}, .options = "", .exit_code = SS_EXIT_FOUND \

@@ -42,6 +42,30 @@ static struct ss_usage usage = {
     SS_EXIT_FAILED,
 };
 
+/* A runner's line with the options behind --batch that stand in the environment, a line each, as cargo splits a
+ * runner at blanks. They are taken from there, as the program is to see nothing of them. */
+static char **with_environment(int *argc, char **argv)
+{
+    const char *value =
+        *argc > 1 && strcmp(argv[1], "--batch") == 0 ? getenv(SS_BATCH_VARIABLE) : NULL;
+    if (!value)
+        return argv;
+    size_t count = 0, most = (size_t)*argc + 1;
+    for (const char *at = value; *at; at++)
+        most += *at == '\n';
+    char **line = ss_keep((most + 2) * sizeof *line);
+    line[count++] = argv[0];
+    line[count++] = argv[1];
+    for (size_t length; *value; value += length + (value[length] == '\n')) {
+        length = strcspn(value, "\n");
+        line[count++] = ss_text_copy(value, length);
+    }
+    memcpy(line + count, argv + 2, ((size_t)*argc - 2) * sizeof *line);
+    *argc += (int)count - 2;
+    unsetenv(SS_BATCH_VARIABLE);
+    return line;
+}
+
 static int read_flags(int argc, char **argv, struct ss_gate *gate)
 {
     int index = 0, flag;
@@ -229,6 +253,7 @@ int ss_run(int argc, char **argv)
     struct ss_gate gate = SS_GATE_INITIAL;
     struct ss_child child = {.pid = 0};
     struct ss_probe probe;
+    argv = with_environment(&argc, argv);
     int index = read_flags(argc, argv, &gate);
     char **program = argv + index;
 

@@ -299,11 +299,39 @@ END
     assert_regex "$stderr" "\-\-config .*: sets a runner"
 }
 
-@test "what cargo could not hand on is refused: blanks in a path" {
+@test "blanks in the paths of logs and suppressions, and in options" {
     logs="$BATS_TEST_TMPDIR/two words"
-    under_cargo test -q -p orders
+    mkdir "$logs"
+    WORKSPACE_BAD=1 under_cargo test -q -p orders
+    assert_equal "$status" 66
+    assert_violation held-across-await --only
+    echo 'held-across-await:span=checkout' >"$BATS_TEST_TMPDIR/my suppressions"
+    WORKSPACE_BAD=1 under_cargo --suppressions "$BATS_TEST_TMPDIR/my suppressions" --options 'label=a b:history=0' \
+        test -q -p orders
+    assert_equal "$status" 0
+    assert_regex "$stderr" 'unseen:  1 violation suppressed'
+    assert_equal "$(jq -r 'select(.type == "process").options.label' "${strayspan_logs[-1]}")" "a b"
+    # The program sees nothing of that.
+    doctests 2021
+    printf '#[test]\nfn sees() { assert!(std::env::var_os("STRAYSPAN_BATCH").is_none()) }\n' \
+        >"${shop%/*}/src/lib.rs"
+    under_cargo test -q --manifest-path "$shop" --lib
+    assert_equal "$status" 0
+    assert_equal "$(grep -c '^test result: ok' <<<"$output")" 1
+    under_cargo --log-dir "$BATS_TEST_TMPDIR/"$'two\nlines' test -q -p orders
     assert_equal "$status" 125
-    assert_regex "$stderr" 'two words.*cargo splits a runner at blanks'
+    assert_regex "$stderr" 'two.nlines.*: no line can end'
+}
+
+@test "a workspace below a path with blanks" {
+    mkdir "$BATS_TEST_TMPDIR/my work"
+    cp -r "$workspace"/{Cargo.toml,Cargo.lock,.cargo,orders,billing,stock,mail} "$BATS_TEST_TMPDIR/my work"
+    cd "$BATS_TEST_TMPDIR/my work"
+    unset CARGO_TARGET_DIR
+    WORKSPACE_BAD=1 run --separate-stderr nice cargo strayspan run -q --bin order
+    assert_equal "$status" 66
+    assert_regex "$stderr" "logs:    $BATS_TEST_TMPDIR/my work/target/strayspan/"
+    rm -rf target
 }
 
 # Mounts a file system of that many bytes for the logs, or skips.
