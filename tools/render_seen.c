@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "suppressions.h"
+#include "tests.h"
 #include "text.h"
 
 static const char *clean(const char *text)
@@ -28,6 +29,8 @@ static const char *level_counts(const struct ss_report *report, const char *what
     }
     return total ? ss_text("%llu %s (%s)", (unsigned long long)total, what, list) : NULL;
 }
+
+enum { NAMES_MAX = 4, NAME_COLUMNS = 80 };
 
 enum { ALIKE_MIN = 3 }; /* so many programs and more that are alike share a line */
 
@@ -111,6 +114,37 @@ static bool is_below_limit(const struct ss_seen *seen)
     return false;
 }
 
+/* What a process is called by: the test that it was asked for, or its file. */
+static const char *process_name(const struct ss_process *process)
+{
+    const char *label = ss_test_label(process);
+    const char *program = process->program ? process->program : "a process";
+    const char *slash = strrchr(program, '/');
+    return label ? label : slash ? slash + 1 : program;
+}
+
+/* Adds a process to a list that names the first few: a program once, however often it ran. */
+struct names {
+    const char *told[NAMES_MAX];
+    size_t count;
+    const char *list; /* fit for a terminal; NULL: none */
+    bool more;
+};
+
+static void add_name(struct names *names, const struct ss_process *process)
+{
+    const char *name = process_name(process);
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->told[i], name) == 0)
+            return;
+    names->more = names->count == NAMES_MAX;
+    if (names->more)
+        return;
+    names->told[names->count++] = name;
+    names->list = names->list ? ss_text("%s, %s", names->list, ss_text_clean_to(name, NAME_COLUMNS))
+                              : ss_text_clean_to(name, NAME_COLUMNS);
+}
+
 /* Of many processes, those in which there was nothing to check, and what helps. */
 static void print_spanless(FILE *out, const struct ss_report *report)
 {
@@ -118,18 +152,23 @@ static void print_spanless(FILE *out, const struct ss_report *report)
         "no subscriber was installed there, or no call site reached under one; in tests: "
         "tracing_subscriber::fmt().with_test_writer().try_init(), or the crate test-log",
         "their call sites are filtered out; RUST_LOG=trace lets all through"};
+    struct names names[2] = {{.count = 0}};
     uint64_t counts[2] = {0}, processes = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next) {
         processes++;
-        if (process->summary && process->hooked && !process->created)
-            counts[process->asked]++;
+        if (!process->summary || !process->hooked || process->created)
+            continue;
+        counts[process->asked]++;
+        add_name(&names[process->asked], process);
     }
     for (size_t i = 0; i < 2; i++)
         if (counts[i])
             fprintf(out,
-                    "unseen:  %llu of %llu processes have `tracing` and made no span, so there was "
-                    "nothing to check:\n           %s\n",
-                    (unsigned long long)counts[i], (unsigned long long)processes, whys[i]);
+                    "unseen:  %llu of %llu processes %s `tracing` and made no span, so there was "
+                    "nothing to check:\n           %s%s\n           %s\n",
+                    (unsigned long long)counts[i], (unsigned long long)processes,
+                    counts[i] == 1 ? "has" : "have", names[i].list, names[i].more ? ", .." : "",
+                    whys[i]);
 }
 
 /* The suppressions that held nothing back. */
@@ -217,22 +256,20 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
                 replaced == 1 ? "1 process image has"
                               : ss_text("%llu process images have", (unsigned long long)replaced));
     for (const struct ss_process *process = report->processes; process; process = process->next) {
-        const char *program = process->program ? process->program : "a process";
-        const char *slash = strrchr(program, '/');
+        const char *name = process_name(process);
         bool known = !is_unfinished(report, process);
         for (size_t i = 0; i < count; i++)
-            known |= strcmp(told[i], program) == 0;
+            known |= strcmp(told[i], name) == 0;
         if (known || count == sizeof told / sizeof told[0])
             continue;
-        told[count++] = program;
+        told[count++] = name;
         uint64_t others = 0;
         for (const struct ss_process *other = process->next; other; other = other->next)
-            others += is_unfinished(report, other) && other->program &&
-                      strcmp(other->program, program) == 0;
+            others += is_unfinished(report, other) && strcmp(process_name(other), name) == 0;
         fprintf(out,
                 "unseen:  %s, pid %lld%s: no counts: ended by a signal, _exit or exec, still "
                 "running, or its log had no room; what was logged is told\n",
-                clean(slash ? slash + 1 : program), (long long)process->pid,
+                clean(name), (long long)process->pid,
                 others ? ss_text(" and %s", ss_count_text(others, "other process")) : "");
     }
 }
@@ -246,8 +283,11 @@ static const char *processes_text(const struct ss_report *report)
         made += process->created != 0;
     }
     const char *text = ss_count_text(processes, "process");
-    return processes > 1 && made ? ss_text("%s (%llu made spans)", text, (unsigned long long)made)
-                                 : text;
+    if (processes == 1 || !made)
+        return text;
+    return made == processes
+               ? ss_text("%s (all made spans)", text)
+               : ss_text("%s (%llu of them made spans)", text, (unsigned long long)made);
 }
 
 /* The problems with logs: of hundreds of processes, on a full disk, not each one's. */

@@ -42,7 +42,7 @@ normal() {
     assert_equal "$(normal <<<"$output")" "$bare"
     assert_equal "$(grep -c '^test result: ok' <<<"$output")" 8
     assert_equal "${#stderr_lines[@]}" 1
-    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 8 processes \(8 made spans\)$'
+    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 8 processes \(all made spans\)$'
     assert_equal "${#strayspan_logs[@]}" 8
     assert_no_violations
 }
@@ -91,13 +91,24 @@ normal() {
     assert_equal "$(grep -c '^PASS' <<<"$output")" 75
     assert_regex "$stderr" "= in 1 of 75 processes: orders::tests::checks_out_as_it_should"
     assert_regex "$stderr" "unseen:  25 of 75 processes have .tracing. and made no span"
-    assert_regex "$stderr" "test-log"
-    assert_regex "$stderr" "seen:    75 processes \(50 made spans\)"
+    assert_regex "$stderr" "unseen:  25 .*"$'\n'" +orders(_whole)?::[a-z_:]*unlogged_[0-9]+(, orders(_whole)?::[a-z_:]*unlogged_[0-9]+){3}, .."$'\n'".*test-log"
+    assert_regex "$stderr" "seen:    75 processes \(50 of them made spans\)"
     # The tests were listed by the programs alone.
     assert_equal "${#strayspan_logs[@]}" 75
     under_cargo nextest run -q -p orders
     assert_equal "$status" 0
-    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 75 processes \(50 made spans\)'
+    assert_regex "$stderr" '^strayspan: nothing strayed: .* in 75 processes \(50 of them made spans\)'
+}
+
+@test "a test that ends its process is named, though it left no counts" {
+    doctests 2021
+    printf '#[test]\nfn stops() { orders::logged(|| orders::total(3)); std::process::abort() }\n#[test]\nfn ends() {}\n' \
+        >"${shop%/*}/src/lib.rs"
+    under_cargo nextest run -q --manifest-path "$shop"
+    assert_equal "$status" 100
+    assert_equal "$(grep -c '^PASS' <<<"$output")" 1
+    assert_regex "$stderr" 'unseen:  shop::stops, pid [0-9]+: no counts'
+    assert_regex "$stderr" 'unseen:  1 of 2 processes has .tracing. .*'$'\n'' +shop::ends'$'\n'
 }
 
 @test "a stripped release profile: the same, with the names of tests that threads have" {
