@@ -19,6 +19,7 @@
 #include "interpose.h"
 #include "lock.h"
 #include "log.h"
+#include "module_names.h"
 #include "namespaces.h"
 #include "options.h"
 #include "output.h"
@@ -242,6 +243,25 @@ void ss_start_look(bool inside_loader)
         ss_start_activate();
 }
 
+/* Whether the options say that this program is not to be watched; those that it starts may be. */
+static bool is_excepted(void)
+{
+    static char path[4096];
+    const char *at = ss_options.except;
+    if (!*at || !ss_program_path(path, sizeof path))
+        return false;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    while (at) {
+        const char *comma = strchr(at, ',');
+        size_t length = comma ? (size_t)(comma - at) : strlen(at);
+        bool begins = length && at[length - 1] == '*';
+        if (length && strncmp(name, at, length - begins) == 0 && (begins || !name[length]))
+            return true;
+        at = comma ? comma + 1 : NULL;
+    }
+    return false;
+}
+
 /* The kernel's word that the program runs with rights that its caller has not: what the caller asks
  * for is not done then. Such a program has us only by /etc/ld.so.preload. */
 static bool is_secure(void)
@@ -271,7 +291,7 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
         (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
     else if (pthread_atfork)
         (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
-    if (!ss_options.follow_children && is_child_of_watched())
+    if ((!ss_options.follow_children && is_child_of_watched()) || is_excepted())
         return;
     ss_suppressions_read();
     ss_threads_start();

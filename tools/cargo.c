@@ -50,6 +50,10 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
 
 /* ---- the runner ---- */
 
+/* What tests of the workspace's may start that is not the workspace's: tests of macros, of cargo's plugins. What
+ * these run in turn is watched again. */
+#define NOT_OURS "cargo,cargo-*,rustc,rustdoc,rustup,clippy-driver,rustfmt,build-script-*"
+
 /* Adds an option to the lines; word may be NULL. False, and said: it is no line. */
 static bool add_word(const char **lines, const char *word)
 {
@@ -80,7 +84,7 @@ static const char *runner_value(const struct ss_gate *gate, const char *director
         ss_text("--color=%s", colours[gate->style.colour]),
         gate->style.with_values ? "--with-values" : NULL,
         gate->style.all_frames ? "--all-frames" : NULL,
-        *gate->options ? ss_text("--options=%s", gate->options) : NULL,
+        ss_text("--options=except=" NOT_OURS "%s%s", *gate->options ? ":" : "", gate->options),
         gate->style.format->marked ? NULL : "--output=/dev/null",
     };
     const char *lines = "";

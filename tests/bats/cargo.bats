@@ -388,6 +388,25 @@ teardown() {
     assert_equal "$status" 125
 }
 
+@test "a test that builds with cargo: the compiler is not watched, the program that was built is" {
+    doctests 2021
+    cat >"${shop%/*}/src/lib.rs" <<END
+#[test]
+fn builds() {
+    let done = std::process::Command::new("cargo")
+        .args(["run", "-q", "--manifest-path", "$workspace/Cargo.toml", "--bin", "order"])
+        .current_dir("$workspace")
+        .env("CARGO_TARGET_DIR", "$BATS_TEST_TMPDIR/built")
+        .status();
+    assert!(done.unwrap().success());
+}
+END
+    under_cargo test -q --manifest-path "$shop" --lib
+    assert_equal "$status" 0
+    run strayspan_query 'select(.type == "process").exe | sub(".*/"; "") | sub("-[0-9a-f]*$"; "")'
+    assert_output '"order"'
+}
+
 @test "no command of cargo's, an unknown option: 125, and named" {
     run --separate-stderr cargo strayspan
     assert_equal "$status" 125

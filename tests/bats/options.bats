@@ -174,6 +174,19 @@ option_names() {
     assert_equal "$(strayspan_query 'select(.type == "violation")')" ""
 }
 
+@test "except= leaves programs alone by their files' names, not what they start" {
+    for names in 'exit_without_enter' 'a,exit_*' ',*'; do
+        strayspan_run --options "except=$names" "$c/exit_without_enter"
+        assert_success
+        assert_output done
+        assert_equal "$(strayspan_query 'select(.type == "violation")')" ""
+    done
+    for names in exit_without exit_without_enter_ xexit_without_enter 'sh,dash,bash' 'f*,'; do
+        strayspan_run --options "except=$names" sh -c "'$c/exit_without_enter'; :"
+        assert_violation exit-without-enter --only
+    done
+}
+
 @test "argv is logged only with fields=values" {
     strayspan_run "$c/two_misuses" 7
     run strayspan_query 'select(.type == "process") | .argv'
