@@ -145,15 +145,22 @@ static const char *why_nothing(const struct ss_report *report, const char *direc
         return verdict;
     }
     if (!hooked) {
-        *advice = "none of what ran is linked with tracing, or only without a subscriber";
+        *advice = "none of what ran is linked with tracing, or only without a subscriber: "
+                  "`strayspan probe PROGRAM` tells of one";
         return ss_text("nothing could be hooked in the %s that cargo ran",
                        ss_count_text(ran, "process"));
     }
-    *advice = "install a subscriber in the tests (tracing_subscriber::fmt().with_test_writer()"
-              ".try_init(), or the crate test-log), and let spans through: RUST_LOG=trace";
-    return ran == 1 ? "the process that cargo ran made no span"
-                    : ss_text("none of the %s that cargo ran made a span",
-                              ss_count_text(ran, "process"));
+    bool unfound = ss_report_unfound(report);
+    *advice = unfound ? ss_unfound_advice
+                      : "install a subscriber in the tests (tracing_subscriber::fmt()"
+                        ".with_test_writer().try_init(), or the crate test-log), and let spans "
+                        "through: RUST_LOG=trace";
+
+    return ss_text("%s%s",
+                   ran == 1 ? "the process that cargo ran made no span"
+                            : ss_text("none of the %s that cargo ran made a span",
+                                      ss_count_text(ran, "process")),
+                   unfound ? ss_unfound_reason : "");
 }
 
 /* Whether it is no wonder that nothing was checked: cargo failed before it ran a program, and has said why, or it

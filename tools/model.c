@@ -37,6 +37,26 @@ int ss_rule_of(const char *code)
     return -1;
 }
 
+struct ss_level_counts ss_report_call_sites(const struct ss_report *report)
+{
+    struct ss_level_counts sum = {0};
+    for (int level = 0; level < SS_LEVELS; level++) {
+        sum.live += report->seen.call_sites[level].live;
+        sum.filtered += report->seen.call_sites[level].filtered;
+        sum.unreached += report->seen.call_sites[level].unreached;
+    }
+    return sum;
+}
+
+bool ss_report_unfound(const struct ss_report *report)
+{
+    const struct ss_level_counts sites = ss_report_call_sites(report);
+    const struct ss_binary *binary = report->binaries;
+    while (binary && !(binary->subscribers && ss_found_by_code(binary)))
+        binary = binary->next;
+    return binary && (sites.live || !sites.filtered);
+}
+
 const char ss_unfound_reason[] = "; or its subscriber is not among those that were found: without "
                                  "symbols they are known by their code alone";
 

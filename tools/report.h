@@ -348,6 +348,13 @@ bool ss_report_unfinished(const struct ss_report *report);
 /* Whether tables were switched off at run time: what is done through them was not judged. */
 bool ss_report_partly(const struct ss_report *report);
 
+/* The call sites of all levels. */
+struct ss_level_counts ss_report_call_sites(const struct ss_report *report);
+
+/* Whether, where no span was seen, one may have been made all the same: subscribers were found by their code
+ * alone, and what makes spans may have run under one that was not. */
+bool ss_report_unfound(const struct ss_report *report);
+
 /* Whether all that is known of the report's processes is that they ran: no violation was logged,
  * nothing was counted. */
 bool ss_report_counts_unknown(const struct ss_report *report);

@@ -132,27 +132,17 @@ static const char *hooked_program(const struct ss_report *report, const char *pr
     return program;
 }
 
-/* Whether the tables of a module that was hooked were found by its code. */
-static bool hooked_by_code(const struct ss_report *report)
-{
-    const struct ss_binary *binary = report->binaries;
-    while (binary && !(binary->subscribers && ss_found_by_code(binary)))
-        binary = binary->next;
-    return binary;
-}
-
 /* Why no span was seen, and what to do; NULL where some were, or where that cannot be told. What is
  * known of the program by its file alone is in probe then. */
 static const char *why_nothing(const struct ss_report *report, char **argv, const char *path,
                                struct ss_probe *probe, const char **advice)
 {
     const char *program = argv[0], *inner;
-    uint64_t hooked = 0, filtered = 0, live = 0;
+    const struct ss_level_counts sites = ss_report_call_sites(report);
+    const uint64_t filtered = sites.filtered, live = sites.live;
+    uint64_t hooked = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
         hooked += process->hooked;
-    for (int level = 0; level < SS_LEVELS; level++)
-        filtered += report->seen.call_sites[level].filtered,
-            live += report->seen.call_sites[level].live;
     *advice = NULL;
     if (report->seen.created || ss_report_found(report) || ss_report_unfinished(report))
         return NULL;
@@ -168,8 +158,7 @@ static const char *why_nothing(const struct ss_report *report, char **argv, cons
                        program, report->seen.apart[0]);
     }
     if (report->processes && hooked) {
-        /* By its code alone, what makes spans may have run under one that was not found. */
-        bool unfound = hooked_by_code(report) && (live || !filtered);
+        bool unfound = ss_report_unfound(report);
         *advice = unfound    ? ss_unfound_advice
                   : filtered ? "let more through: RUST_LOG=trace, or the program's own log settings"
                              : "run the part of it that makes spans, with a subscriber installed";

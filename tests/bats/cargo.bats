@@ -123,6 +123,10 @@ normal() {
     WORKSPACE_BAD=1 under_cargo nextest run -q --release -p orders
     assert_equal "$status" 66
     assert_regex "$stderr" "in 1 of 75 processes: orders::tests::checks_out_as_it_should"
+    # Where none made a span, its subscriber may be what was not found.
+    under_cargo test -q --release -p orders unlogged
+    assert_regex "$stderr" "NOTHING WAS CHECKED.*: none of the 2 processes that cargo ran made a span; or its subscriber is not among those"
+    assert_regex "$stderr" "to do: .*strip = false"
 }
 
 @test "what is listed is listed by the test programs alone" {
