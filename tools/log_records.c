@@ -284,6 +284,7 @@ static void read_process(struct ss_reader *reader, struct ss_run *run, const jso
     run->program_build_id = ss_text_of(record, "build_id");
     run->process->program = run->program_path;
     run->process->time = ss_time_of(record, "time");
+    run->process->parent = ss_integer_of(record, "ppid", 0);
     run->process->label = ss_text_of(json_object_get(record, "options"), "label");
 }
 

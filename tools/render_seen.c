@@ -145,6 +145,18 @@ static void add_name(struct names *names, const struct ss_process *process)
                               : ss_text_clean_to(name, NAME_COLUMNS);
 }
 
+/* Whether a process only had others of its program run the doctests that are in it. */
+static bool only_starts(const struct ss_report *report, const struct ss_process *process)
+{
+    const struct ss_process *other = report->processes;
+    if (!process->program || !ss_test_is_doctest(process->program))
+        return false;
+    while (other && !(other->parent == process->pid && other->program &&
+                      strcmp(other->program, process->program) == 0))
+        other = other->next;
+    return other;
+}
+
 /* Of many processes, those in which there was nothing to check, and what helps. */
 static void print_spanless(FILE *out, const struct ss_report *report)
 {
@@ -156,7 +168,8 @@ static void print_spanless(FILE *out, const struct ss_report *report)
     uint64_t counts[2] = {0}, processes = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next) {
         processes++;
-        if (!process->summary || !process->hooked || process->created)
+        if (!process->summary || !process->hooked || process->created ||
+            only_starts(report, process))
             continue;
         counts[process->asked]++;
         add_name(&names[process->asked], process);

@@ -264,7 +264,7 @@ struct ss_violation {
 struct ss_process {
     struct ss_process *next;
     const char *run, *program, *file;
-    int64_t pid, time;
+    int64_t pid, parent, time; /* parent: its pid, 0 where it is not known */
     bool summary;
     const char *label; /* what its options call it, NULL */
     uint64_t created;  /* spans; 0 without a summary */

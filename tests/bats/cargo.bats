@@ -189,6 +189,7 @@ END
     assert_line --regexp '^  --> orders/src/lib.rs:[0-9]+  orders::checkout'
     assert_output --partial 'in 1 of 2 processes: doctest of shop (number 1 by name)'
     refute_regex "$stderr" 'run in the same process'
+    refute_output --partial 'made no span'
 }
 
 @test "cargo's own status comes first" {
