@@ -87,6 +87,23 @@ const char *ss_log_place_make(const char *directory)
     return ss_text_copy(absolute, strlen(absolute));
 }
 
+const char *ss_log_place_library(const char *path)
+{
+    const char *state = state_directory(), *slash = strrchr(path, '/');
+    char target[PATH_MAX];
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a: the link of another path has another place */
+    for (const char *at = path; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
+    if (!state || strpbrk(state, " :"))
+        return NULL;
+    const char *folder = ss_text("%s/library-%016llx", state, (unsigned long long)hash);
+    const char *link = ss_text("%s%s", folder, slash);
+    if (!make_directories(folder) || (symlink(path, link) != 0 && errno != EEXIST) ||
+        !realpath(link, target) || strcmp(target, path) != 0)
+        return NULL;
+    return link;
+}
+
 static const char *last_link(void)
 {
     const char *state = state_directory();

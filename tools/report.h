@@ -533,6 +533,10 @@ const char *ss_log_place_new(void);
  * directory. NULL: it cannot be written (said). */
 const char *ss_log_place_make(const char *directory);
 
+/* A link to the library at path, which is resolved, whose own path has no blank and no colon. It stays, as what was
+ * started by it may run on. NULL: there can be none. */
+const char *ss_log_place_library(const char *path);
+
 /* Remembers directory as that of the last run. */
 void ss_log_place_remember(const char *directory);
 

@@ -193,11 +193,13 @@ const char *ss_find_shim(void)
     slash[1] = 0;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (realpath(ss_text("%s%s%s", self, places[i], SS_SHIM_NAME), found)) {
-            if (!strpbrk(found, " :"))
-                return ss_text_copy(found, strlen(found));
+            const char *path = strpbrk(found, " :") ? ss_log_place_library(found)
+                                                    : ss_text_copy(found, strlen(found));
+            if (path)
+                return path;
             fprintf(stderr,
-                    "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon: install "
-                    "it elsewhere\n",
+                    "strayspan: %s: LD_PRELOAD cannot hold a path with a space or colon, and no "
+                    "link to it can be made: install it elsewhere\n",
                     ss_text_clean(found));
             return NULL;
         }

@@ -20,8 +20,8 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
 
 #define SS_SHIM_NAME "libstrayspan.so"
 
-/* The path of the library, beside the command or in the library directory beside that; NULL, and said:
- * it is missing, or LD_PRELOAD cannot hold its path. */
+/* The path of the library, beside the command or in the library directory beside that, or of a link to it
+ * where LD_PRELOAD cannot hold its path; NULL, and said: it is missing, or there can be no link. */
 const char *ss_find_shim(void);
 
 #endif

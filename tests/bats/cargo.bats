@@ -347,6 +347,10 @@ END
     WORKSPACE_BAD=1 run --separate-stderr nice cargo strayspan run -q --bin order
     assert_equal "$status" 66
     assert_regex "$stderr" "logs:    $BATS_TEST_TMPDIR/my work/target/strayspan/"
+    # So it may be with strayspan itself.
+    cp "$STRAYSPAN" "$STRAYSPAN_SHIM" .
+    WORKSPACE_BAD=1 run --separate-stderr ./strayspan cargo run -q --bin order
+    assert_equal "$status" 66
     rm -rf target
 }
 

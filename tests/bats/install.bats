@@ -87,3 +87,21 @@ opt/x/share/strayspan/spans.sh 755"
     run env LD_PRELOAD="$STRAYSPAN_SHIM" bash -c 'echo /proc/self/fd/*'
     assert_output "$bare"
 }
+
+@test "installed below a path with blanks and colons, which LD_PRELOAD splits at" {
+    make -C "$root" install PREFIX=/opt DESTDIR="$BATS_TEST_TMPDIR"
+    mv "$BATS_TEST_TMPDIR/opt" "$BATS_TEST_TMPDIR/my opt:x"
+    STRAYSPAN="$BATS_TEST_TMPDIR/my opt:x/bin/strayspan"
+    export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+    for _ in 1 2; do
+        run_under "$c/exit_without_enter"
+        assert_equal "$status" 66
+        assert_violation exit-without-enter --only
+    done
+    run_under --options follow_children=0 sh -c "'$c/exit_without_enter'; :"
+    assert_equal "$status" 0
+    # Without a place for a link it cannot be.
+    XDG_STATE_HOME="$BATS_TEST_TMPDIR/my state" run_under "$c/exit_without_enter"
+    assert_equal "$status" 125
+    assert_regex "$stderr" "LD_PRELOAD cannot hold"
+}
