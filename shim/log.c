@@ -211,17 +211,29 @@ static long obtain(bool *once)
     return opened;
 }
 
-/* Sees to it that size bytes can be put behind the first `end` of a file; 0 or -errno. File systems that cannot
- * promise it have no objection. */
-static long reserve(long fd, long end, long size)
+/* How far the log has room for certain. */
+static long reserved;
+
+/* Sees to it that the log has room up to the byte `end`, by whole pages; 0 or -errno. File systems that cannot
+ * promise it have no objection. The limit is never passed: tmpfs would send the program SIGXFSZ. */
+static long reserve(long fd, long end)
 {
+    enum { PAGE = 4096, TOO_LARGE = 27 };
     struct rlimit64 limit = {0, 0};
-    bool limited = SS_SYSCALL_4(__NR_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
-                   (uint64_t)end + (uint64_t)size > limit.rlim_cur;
-    if (limited)
-        return -27;
-    long result = SS_SYSCALL_4(__NR_fallocate, fd, FALLOC_FL_KEEP_SIZE, end, size);
-    return result == -NO_SPACE || result == -NO_QUOTA ? result : 0;
+    if (end <= reserved)
+        return 0;
+    if (SS_SYSCALL_4(__NR_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0)
+        return 0;
+    if ((uint64_t)end > limit.rlim_cur)
+        return -TOO_LARGE;
+    long next = (end + PAGE - 1) & -(long)PAGE;
+    if ((uint64_t)next > limit.rlim_cur)
+        next = end;
+    long result = SS_SYSCALL_4(__NR_fallocate, fd, FALLOC_FL_KEEP_SIZE, 0, next);
+    if (result == -NO_SPACE || result == -NO_QUOTA)
+        return result;
+    reserved = next;
+    return 0;
 }
 
 /* Writes one line; returns 0 or -errno. A line is there wholly or not at all; `spare` bytes can follow it. */
@@ -233,7 +245,7 @@ static long write_line(const struct ss_line *line, long spare)
         return fd;
     struct stat before = {0};
     bool known = ss_sys_fstat((int)fd, &before) == 0;
-    long none = known && spare ? reserve(fd, before.st_size, (long)line->used + spare) : 0;
+    long none = known && spare ? reserve(fd, before.st_size + (long)line->used + spare) : 0;
     if (none < 0) {
         if (once)
             (void)ss_sys_close((int)fd);
@@ -410,7 +422,7 @@ void ss_log_forked(void)
         (void)ss_sys_close(descriptor);
     descriptor = -1;
     state = UNOPENED;
-    lost = 0;
+    reserved = lost = 0;
     lost_told = false;
     struct ss_module *module;
     for (uint32_t i = 0; (module = ss_module_at(i)); i++)

@@ -30,7 +30,7 @@
     X(max_frames, INT, "64", "1..64", "frames kept of a stack")                                    \
     X(follow_children, BOOL, "1", "", "0: processes that the program starts are not watched")      \
     X(except, STRING, "", "NAME,..",                                                               \
-      "programs that are not watched, by their files' names; `*` ends a prefix")                   \
+      "children that are not watched, by their files' names; `*` ends a prefix")                   \
     X(lookups, BOOL, "0", "", "1: every getaddrinfo call is logged")                               \
     X(repeat, INT, "1", "1..1000000",                                                              \
       "how often a violation with the same fingerprint is written")                                \

@@ -243,7 +243,8 @@ void ss_start_look(bool inside_loader)
         ss_start_activate();
 }
 
-/* Whether the options say that this program is not to be watched; those that it starts may be. */
+/* Whether the options say that this program is not to be watched where it is a child; those that it starts may
+ * be. */
 static bool is_excepted(void)
 {
     static char path[4096];
@@ -291,7 +292,7 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
         (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
     else if (pthread_atfork)
         (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
-    if ((!ss_options.follow_children && is_child_of_watched()) || is_excepted())
+    if ((!ss_options.follow_children || is_excepted()) && is_child_of_watched())
         return;
     ss_suppressions_read();
     ss_threads_start();

@@ -26,7 +26,9 @@ setup() {
 # `cargo strayspan ARG...`, with its logs in a folder of the test's.
 under_cargo() {
     run --separate-stderr timeout 300 cargo strayspan --log-dir "$logs" "$@"
+    shopt -s nullglob
     strayspan_use "$logs"/*
+    shopt -u nullglob
 }
 
 # What cargo and the tests print, without times and the order of tests.

@@ -24,7 +24,7 @@ assert_violation_on_stderr() {
     assert_success
     strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 1
-    assert_regex "$strayspan_log" '^\./strayspan\.exit_without_enter\.[0-9]+\.[^/]+\.jsonl$'
+    assert_regex "$strayspan_log" '/\./strayspan\.exit_without_enter\.[0-9]+\.[^/]+\.jsonl$'
     assert_equal "$(stat -c %a "$strayspan_log")" 600
     assert_violation exit-without-enter --only
 }
@@ -54,7 +54,7 @@ assert_violation_on_stderr() {
     strayspan_use .
     assert_equal "${#strayspan_logs[@]}" 1
     pid=$(jq -r 'select(.type == "process") | .pid' "$strayspan_log")
-    assert_regex "$strayspan_log" "^\./a_${pid}_annotated_plain_$(uname -n)_[^_%]+_[0-9]+\.jsonl$"
+    assert_regex "$strayspan_log" "/\./a_${pid}_annotated_plain_$(uname -n)_[^_%]+_[0-9]+\.jsonl$"
 }
 
 @test "a file that is there already is left as it was, and the log is beside it" {

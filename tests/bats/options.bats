@@ -174,9 +174,11 @@ option_names() {
     assert_equal "$(strayspan_query 'select(.type == "violation")')" ""
 }
 
-@test "except= leaves programs alone by their files' names, not what they start" {
+@test "except= leaves children alone by their files' names, not what they start, nor what is run itself" {
     for names in 'exit_without_enter' 'a,exit_*' ',*'; do
         strayspan_run --options "except=$names" "$c/exit_without_enter"
+        assert_violation exit-without-enter --only
+        strayspan_run --options "except=$names" sh -c "'$c/exit_without_enter'; :"
         assert_success
         assert_output done
         assert_equal "$(strayspan_query 'select(.type == "violation")')" ""
