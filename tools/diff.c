@@ -12,11 +12,12 @@
 #include "suppressions.h"
 #include "text.h"
 
-enum { SUPPRESSIONS, FORMAT };
+enum { SUPPRESSIONS, FORMAT, REQUIRE_HOOKED };
 
 static const struct ss_flag flags[] = {
     [SUPPRESSIONS] = {"suppressions", "FILE", "what is left out (see `suppress`); may be repeated"},
     [FORMAT] = {"format", "text|json", "how it is written (text)"},
+    [REQUIRE_HOOKED] = {"require-hooked", NULL, "exit with 2 when no span was seen in NEW"},
     {NULL, NULL, NULL},
 };
 
@@ -28,7 +29,8 @@ static const struct ss_usage usage = {
     "of logs, or a baseline: what `report --format json` wrote.",
     flags,
     "What has the same rule, span name, target and file is the same, in other builds too.\n"
-    "exit status: 0 nothing new, 1 a violation is new or has become an error, 2 unreadable input.",
+    "exit status: 0 nothing new, 1 a violation is new or has become an error, 2 unreadable input,\n"
+    "or --require-hooked.",
     SS_EXIT_UNREADABLE,
 };
 
@@ -50,7 +52,8 @@ struct group {
 struct comparison {
     struct group *groups;
     const char *paths[SIDES];
-    bool nothing[SIDES], unreadable, partly; /* partly: not all of it could be read */
+    const char *nothing[SIDES]; /* why it says nothing of what strays, NULL */
+    bool unreadable, partly;    /* partly: not all of it could be read */
     bool rules_off[SIDES][SS_RULE_COUNT];
 };
 
@@ -85,10 +88,18 @@ static const char *or_unknown(const char *text)
     return text ? text : "?";
 }
 
-static void read_logs(struct comparison *comparison, enum side side,
-                      struct ss_suppressions *suppressions)
+static const char *nothing_of(bool nothing, bool unknown)
 {
-    const struct ss_style style = {.format = ss_format_of("text"), .suppressions = suppressions};
+    return nothing   ? "no span was seen there"
+           : unknown ? "no process left its counts there, so that it is not known whether a span "
+                       "was seen"
+                     : NULL;
+}
+
+static void read_logs(struct comparison *comparison, enum side side,
+                      struct ss_suppressions **suppressions)
+{
+    const struct ss_style style = {.format = ss_format_of("text"), .suppressions = *suppressions};
     struct ss_report report;
     ss_report_init(&report);
     ss_log_read(&report, comparison->paths[side], NULL);
@@ -108,7 +119,9 @@ static void read_logs(struct comparison *comparison, enum side side,
                                                     : WARNING,
                 at->times);
         }
-    comparison->nothing[side] = ss_report_nothing(&report) != NULL;
+    ss_suppressions_count(suppressions, report.suppressions);
+    comparison->nothing[side] =
+        nothing_of(ss_report_nothing(&report) != NULL, ss_report_counts_unknown(&report));
     memcpy(comparison->rules_off[side], report.seen.rules_off, sizeof report.seen.rules_off);
 }
 
@@ -161,24 +174,8 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? ss_text_copy(text, strlen(text)) : NULL;
 }
 
-static bool is_suppressed(const json_t *item, const struct ss_suppressions *list)
-{
-    const json_t *span = json_object_get(item, "span");
-    const char *name = text_of(span, "name"), *target = text_of(span, "target"),
-               *file = text_of(span, "file"), *rule = text_of(item, "rule");
-    const struct ss_suppression_subject subject = {.rule = rule ? ss_rule_of(rule) : -1,
-                                                   .known = {
-                                                       [SS_SUPPRESSION_SPAN] = {&name, 1},
-                                                       [SS_SUPPRESSION_TARGET] = {&target, 1},
-                                                       [SS_SUPPRESSION_FILE] = {&file, 1},
-                                                   }};
-    while (list && !ss_suppression_matches(&list->line, &subject))
-        list = list->next;
-    return list;
-}
-
 static void read_baseline(struct comparison *comparison, enum side side, const json_t *document,
-                          const struct ss_suppressions *suppressions)
+                          struct ss_suppressions *suppressions)
 {
     static const char *const lists[] = {"violations", "suspicions"};
     const char *path = comparison->paths[side];
@@ -205,16 +202,21 @@ static void read_baseline(struct comparison *comparison, enum side side, const j
                                         .place = file && line >= 0 && line <= UINT32_MAX
                                                      ? ss_text_clean(ss_place(file, (unsigned)line))
                                                      : NULL};
-            if (!is_suppressed(item, suppressions))
+            if (!ss_suppressed_json(suppressions, item))
                 add(comparison, side, &group,
                     i                                            ? SUSPICION
                     : severity && strcmp(severity, "error") == 0 ? ERROR
                                                                  : WARNING,
                     times > 0 ? (uint64_t)times : 0);
         }
-    const json_t *nothing = json_object_get(document, "nothing_checked");
-    comparison->nothing[side] = json_is_object(nothing);
-    json_array_foreach(json_object_get(json_object_get(document, "seen"), "rules_off"), index, item)
+    const json_t *seen = json_object_get(document, "seen");
+    bool found = json_array_size(json_object_get(document, lists[0])) ||
+                 json_array_size(json_object_get(document, lists[1]));
+    json_t *spans = json_object_get(json_object_get(seen, "spans"), "created");
+    comparison->nothing[side] =
+        nothing_of(json_is_object(json_object_get(document, "nothing_checked")),
+                   !found && json_is_integer(spans) && !json_integer_value(spans));
+    json_array_foreach(json_object_get(seen, "rules_off"), index, item)
     {
         const char *code = json_string_value(item);
         int rule = code ? ss_rule_of(code) : -1;
@@ -224,7 +226,7 @@ static void read_baseline(struct comparison *comparison, enum side side, const j
 }
 
 static void read_side(struct comparison *comparison, enum side side,
-                      struct ss_suppressions *suppressions)
+                      struct ss_suppressions **suppressions)
 {
     const char *path = comparison->paths[side];
     struct stat status;
@@ -232,7 +234,7 @@ static void read_side(struct comparison *comparison, enum side side,
     bool regular = stat(path, &status) == 0 && S_ISREG(status.st_mode);
     json_t *baseline = regular ? baseline_of(path, &error) : NULL;
     if (baseline)
-        read_baseline(comparison, side, baseline, suppressions);
+        read_baseline(comparison, side, baseline, *suppressions);
     else if (!regular || !is_foreign(comparison, path, &error))
         read_logs(comparison, side, suppressions);
     json_decref(baseline);
@@ -284,34 +286,64 @@ static void print_group(const struct group *group)
     putchar('\n');
 }
 
-static void print_notes(const struct comparison *comparison)
+/* Hands each note to tell, with its argument. */
+static void each_note(const struct comparison *comparison,
+                      const struct ss_suppressions *suppressions,
+                      void (*tell)(void *argument, const char *note), void *argument)
 {
+    uint64_t held_back = 0;
     for (int side = OLD; side < SIDES; side++) {
+        const char *path = ss_text_clean(comparison->paths[side]);
         if (comparison->nothing[side])
-            printf("note: nothing was checked in %s: no span was seen there\n",
-                   ss_text_clean(comparison->paths[side]));
+            tell(argument,
+                 ss_text("nothing was checked in %s: %s", path, comparison->nothing[side]));
         for (int rule = 0; rule < SS_RULE_COUNT; rule++)
             if (comparison->rules_off[side][rule] && !comparison->rules_off[side ^ 1][rule])
-                printf("note: %s was not looked for in %s, by options\n", ss_rule_rows[rule].code,
-                       ss_text_clean(comparison->paths[side]));
+                tell(argument, ss_text("%s was not looked for in %s, by options",
+                                       ss_rule_rows[rule].code, path));
     }
+    for (const struct ss_suppressions *at = suppressions; at; at = at->next) {
+        held_back += at->count;
+        if (!at->count)
+            tell(argument, ss_text("unused suppression: %s", ss_text_clean(at->text)));
+    }
+    if (held_back)
+        tell(argument, ss_text("%s suppressed", ss_count_text(held_back, "time")));
 }
 
-static void print_text(struct comparison *comparison)
+static void print_note(void *unused, const char *note)
 {
-    size_t counts[CHANGES] = {0};
+    (void)unused;
+    printf("note: %s\n", note);
+}
+
+static void print_text(struct comparison *comparison, const struct ss_suppressions *suppressions)
+{
+    size_t counts[CHANGES] = {0}, worse = 0, suspicions = 0;
     for (const struct group *group = comparison->groups; group; group = group->hh.next) {
         print_group(group);
         counts[change_of(group)]++;
+        worse += is_worse(group) && change_of(group) == IS_UNCHANGED;
+        suspicions += group->grades[NEW] == SUSPICION && change_of(group) == IS_NEW;
     }
-    print_notes(comparison);
-    printf("%zu new, %zu gone, %zu unchanged\n", counts[IS_NEW], counts[IS_GONE],
-           counts[IS_UNCHANGED]);
+    each_note(comparison, suppressions, print_note, NULL);
+    printf("%zu new%s, %zu gone, %zu unchanged%s\n", counts[IS_NEW],
+           suspicions ? ss_text(" (%s of them, which do not count)",
+                                ss_count_text(suspicions, "suspicion"))
+                      : "",
+           counts[IS_GONE], counts[IS_UNCHANGED],
+           worse ? ss_text(" (%zu of them worse)", worse) : "");
 }
 
-static void print_json(const struct comparison *comparison)
+static void append_note(void *list, const char *note)
 {
-    json_t *document = json_object(), *lists[CHANGES];
+    json_array_append_new(list, ss_json_text(note));
+}
+
+static void print_json(const struct comparison *comparison,
+                       const struct ss_suppressions *suppressions)
+{
+    json_t *document = json_object(), *notes = json_array(), *lists[CHANGES];
     json_object_set_new(document, "v", json_integer(SS_LOG_VERSION));
     for (int change = 0; change < CHANGES; change++)
         json_object_set_new(document, change_names[change], lists[change] = json_array());
@@ -323,6 +355,8 @@ static void print_json(const struct comparison *comparison)
                       ss_json_text(group->place), "old",
                       ss_json_text(grade_names[group->grades[OLD]]), "new",
                       ss_json_text(grade_names[group->grades[NEW]]), "worse", is_worse(group)));
+    each_note(comparison, suppressions, append_note, notes);
+    json_object_set_new(document, "notes", notes);
     ss_json_write(stdout, document);
 }
 
@@ -331,12 +365,14 @@ int ss_diff(int argc, char **argv)
     struct comparison comparison = {.groups = NULL};
     struct ss_suppressions *suppressions = NULL;
     struct ss_suppression_file *files = NULL;
-    bool json = false;
+    bool json = false, require_hooked = false;
     int index = 0, flag;
     char *value;
     while ((flag = ss_next_flag(&usage, argc, argv, false, &index, &value)) >= 0) {
         if (flag == SUPPRESSIONS)
             ss_suppressions_load(&usage, value, &suppressions, &files);
+        else if (flag == REQUIRE_HOOKED)
+            require_hooked = true;
         else if (!(json = strcmp(value, "json") == 0) && strcmp(value, "text") != 0)
             ss_usage_error(&usage, "option `--format`: unknown format `%s`; there are text, json",
                            value);
@@ -345,15 +381,15 @@ int ss_diff(int argc, char **argv)
         ss_usage_error(&usage, "two are wanted, OLD and NEW; %d given", argc - index);
     for (int side = OLD; side < SIDES; side++) {
         comparison.paths[side] = argv[index + side];
-        read_side(&comparison, (enum side)side, suppressions);
+        read_side(&comparison, (enum side)side, &suppressions);
     }
     if (comparison.unreadable)
         return SS_EXIT_UNREADABLE;
     HASH_SORT(comparison.groups, compare);
     if (json)
-        print_json(&comparison);
+        print_json(&comparison, suppressions);
     else
-        print_text(&comparison);
+        print_text(&comparison, suppressions);
     bool worse = false;
     for (const struct group *group = comparison.groups; group; group = group->hh.next)
         worse |= is_worse(group);
@@ -361,5 +397,6 @@ int ss_diff(int argc, char **argv)
         perror("strayspan: standard output: could not be written");
         return SS_EXIT_UNREADABLE;
     }
-    return worse ? SS_EXIT_SOMETHING : comparison.partly ? SS_EXIT_UNREADABLE : 0;
+    bool blind = require_hooked && comparison.nothing[NEW];
+    return worse ? SS_EXIT_SOMETHING : comparison.partly || blind ? SS_EXIT_UNREADABLE : 0;
 }

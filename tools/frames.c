@@ -297,9 +297,8 @@ const struct ss_frame *ss_first_frame(const struct ss_frames *frames, unsigned k
 
 const struct ss_frame *ss_responsible_frame(const struct ss_frames *frames)
 {
-    const struct ss_frame *frame = ss_first_frame(
-        frames, SS_KIND(SS_FRAME_OWN) | SS_KIND(SS_FRAME_DEPENDENCY) | SS_KIND(SS_FRAME_UNKNOWN));
-    return frame ? frame : ss_first_frame(frames, SS_KIND(SS_FRAME_RUNTIME));
+    const struct ss_frame *frame = ss_first_frame(frames, SS_RESPONSIBLE_KINDS);
+    return frame ? frame : ss_first_frame(frames, SS_RESPONSIBLE_ELSE);
 }
 
 bool ss_frames_hold(const struct ss_frames *frames, const char *part)

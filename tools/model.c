@@ -9,6 +9,13 @@
 
 const char *const ss_level_names[SS_LEVELS] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR"};
 
+const char *const ss_frame_kind_names[] = {
+    [SS_FRAME_OWN] = "own",         [SS_FRAME_DEPENDENCY] = "dependency",
+    [SS_FRAME_UNKNOWN] = "unknown", [SS_FRAME_RUNTIME] = "runtime",
+    [SS_FRAME_TRACING] = "tracing", [SS_FRAME_STD] = "std",
+    [SS_FRAME_SYSTEM] = "system",
+};
+
 const char *const ss_site_names[SS_SITE_COUNT] = {
     [SS_SITE_CREATED] = "created", [SS_SITE_ENTERED] = "entered", [SS_SITE_PARKED] = "parked",
     [SS_SITE_EXITED] = "exited",   [SS_SITE_CLOSED] = "closed",   [SS_SITE_USED] = "used",

@@ -26,13 +26,6 @@ static void set(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, value);
 }
 
-static const char *const kind_names[] = {
-    [SS_FRAME_OWN] = "own",         [SS_FRAME_DEPENDENCY] = "dependency",
-    [SS_FRAME_UNKNOWN] = "unknown", [SS_FRAME_RUNTIME] = "runtime",
-    [SS_FRAME_TRACING] = "tracing", [SS_FRAME_STD] = "std",
-    [SS_FRAME_SYSTEM] = "system",
-};
-
 static json_t *frame_value(const struct ss_frame *frame)
 {
     json_t *object = json_object();
@@ -43,7 +36,7 @@ static json_t *frame_value(const struct ss_frame *frame)
     set(object, "place", ss_json_text(ss_frame_place(frame)));
     set(object, "inlined", json_boolean(frame->inlined));
     set(object, "own", json_boolean(frame->kind == SS_FRAME_OWN));
-    set(object, "kind", json_string(kind_names[frame->kind]));
+    set(object, "kind", json_string(ss_frame_kind_names[frame->kind]));
     set(object, "crate", ss_json_text(frame->crate));
     set(object, "version", ss_json_text(frame->version));
     set(object, "module", ss_json_text(frame->address.binary ? frame->address.binary->path : NULL));

@@ -103,12 +103,13 @@ void ss_style_flag(const struct ss_usage *usage, const char *name, const char *v
     }
 }
 
-enum { OUTPUT, CHECK, DENY, FOLLOW, ROOT };
+enum { OUTPUT, CHECK, DENY, REQUIRE_HOOKED, FOLLOW, ROOT };
 
 static const struct ss_flag flags[] = {
     [OUTPUT] = {"output", "FILE", "where it goes instead of standard output"},
     [CHECK] = {"check", NULL, "exit with 1 when there is an error, or what --deny names"},
     [DENY] = {"deny", "RULE|warnings", "--check, and this counts too"},
+    [REQUIRE_HOOKED] = {"require-hooked", NULL, "--check, and exit with 2 when no span was seen"},
     [FOLLOW] = {"follow", NULL, "tell of what strays as the logs grow, until interrupted"},
     [ROOT] = {"root", "DIR", "the programs that ran are below DIR: a container's files"},
     SS_STYLE_FLAGS,
@@ -131,7 +132,7 @@ struct settings {
     struct ss_style style;
     struct ss_deny deny;
     const char *output;
-    bool check, follow;
+    bool check, require_hooked, follow;
 };
 
 static int read_flags(int argc, char **argv, struct settings *settings)
@@ -146,6 +147,9 @@ static int read_flags(int argc, char **argv, struct settings *settings)
             break;
         case CHECK:
             settings->check = true;
+            break;
+        case REQUIRE_HOOKED:
+            settings->check = settings->require_hooked = true;
             break;
         case FOLLOW:
             settings->follow = true;
@@ -242,7 +246,11 @@ static int conclude(const struct settings *settings, struct ss_report *report, F
     if (!settings->check)
         return 0;
     /* What could not be read may have been an error: a gate does not open by that. */
-    return errors + warnings ? SS_EXIT_SOMETHING : report->problems ? SS_EXIT_UNREADABLE : 0;
+    bool blind =
+        settings->require_hooked && (ss_report_nothing(report) || ss_report_counts_unknown(report));
+    return errors + warnings           ? SS_EXIT_SOMETHING
+           : report->problems || blind ? SS_EXIT_UNREADABLE
+                                       : 0;
 }
 
 static int follow(const struct settings *settings, struct ss_report *report, char **paths)
@@ -270,7 +278,7 @@ int ss_report(int argc, char **argv)
     if (!ss_report_read(&report, argv + index))
         return SS_EXIT_UNREADABLE;
     if (!report.files && !report.problems && settings.style.format->marked)
-        return 0; /* the last run was clean, which was just said */
+        return settings.require_hooked ? SS_EXIT_UNREADABLE : 0; /* it was clean, which was said */
 
     /* What cannot be read is said on stderr too: the report may go to a file. */
     bool unreadable = ss_report_unreadable(&report);

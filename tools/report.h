@@ -399,9 +399,16 @@ const char *ss_short_type(const char *symbol);
  * frame whose it is. */
 void ss_frames_fill(struct ss_violation *violation);
 
+/* What JSON reports call the kinds, by enum ss_frame_kind. */
+extern const char *const ss_frame_kind_names[];
+
 /* The first frame of one of the wanted kinds (bits 1 << kind), or NULL. */
 const struct ss_frame *ss_first_frame(const struct ss_frames *frames, unsigned kinds);
 #define SS_KIND(kind) (1U << (kind))
+/* The kinds of frames that do what happens, and what does where none of these is there. */
+#define SS_RESPONSIBLE_KINDS \
+    (SS_KIND(SS_FRAME_OWN) | SS_KIND(SS_FRAME_DEPENDENCY) | SS_KIND(SS_FRAME_UNKNOWN))
+#define SS_RESPONSIBLE_ELSE SS_KIND(SS_FRAME_RUNTIME)
 
 /* The frame that did what happens at a site: the innermost that is neither tracing's, std's nor the
  * system's, NULL. */

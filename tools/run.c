@@ -97,7 +97,7 @@ static const char *preload_value(const char *shim, const struct ss_probe *probe)
 
 /* A process that the program left behind and that still runs with our log directory in its
  * environment, so that it may have something to say yet; 0 where there is none. */
-static pid_t left_behind(const char *directory)
+static pid_t left_behind(const char *mark)
 {
     DIR *processes = opendir("/proc");
     struct dirent *entry;
@@ -109,7 +109,7 @@ static pid_t left_behind(const char *directory)
                      ? open(ss_text("/proc/%d/environ", (int)pid), O_RDONLY | O_CLOEXEC)
                      : -1;
         ssize_t length = fd < 0 ? 0 : read(fd, environment, sizeof environment);
-        if (length > 0 && memmem(environment, (size_t)length, directory, strlen(directory)))
+        if (length > 0 && memmem(environment, (size_t)length, mark, strlen(mark)))
             found = pid;
         if (fd >= 0)
             close(fd);
@@ -192,6 +192,9 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
 {
     struct ss_report report;
     struct ss_probe probe = {.readable = false};
+    /* Looked for before the logs are read: what ends from here on is in them, or is told of. In a batch who
+     * reads the logs of all sees it. */
+    pid_t left = gate->batch ? 0 : left_behind(token ? token : directory);
     ss_report_init(&report);
     ss_log_read(&report, directory, token);
     if (report.files == 0)
@@ -205,7 +208,11 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     /* In a batch nothing is said of that, and the program is not looked into. */
     if (!gate->batch || gate->require_hooked)
         report.nothing_why = why_nothing(&report, argv, path, &probe, &report.nothing_advice);
-    if (report.nothing_why)
+    if (report.nothing_why && left) {
+        report.nothing_why = ss_text("process %d was left behind and still runs", (int)left);
+        report.nothing_advice =
+            ss_text("when it has ended: strayspan report %s", ss_text_clean(directory));
+    } else if (report.nothing_why)
         report.nothing_defects = ss_probe_defects(&probe, &report.nothing_defect_count);
     if (ss_report_found(&report) || report.problems)
         report.logs = directory;
@@ -215,15 +222,12 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
 
     if (!gate->batch)
         ss_log_place_remember(directory);
-    if (!gate->log_directory && !ss_report_found(&report) && !report.problems) {
-        pid_t left = left_behind(directory);
-        if (!left)
-            ss_log_place_remove(directory);
-        else if (!ss_gate_document_alone(gate))
-            fprintf(stderr,
-                    "strayspan: process %d was left behind and still runs: its logs stay in %s\n",
-                    (int)left, ss_text_clean(directory));
-    }
+    if (left && !report.nothing_why && !ss_gate_document_alone(gate))
+        fprintf(stderr,
+                "strayspan: process %d was left behind and still runs: its logs are in %s\n",
+                (int)left, ss_text_clean(directory));
+    if (!left && !gate->log_directory && !ss_report_found(&report) && !report.problems)
+        ss_log_place_remove(directory);
     return status;
 }
 

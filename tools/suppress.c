@@ -120,7 +120,7 @@ int ss_suppress_command(int argc, char **argv)
         for (const struct ss_violation *at = lists[i]; at; at = at->next)
             if (!was_printed(lists[i], at))
                 print_group(at);
-    if (!ss_report_found(&report) && !ss_report_unreadable(&report))
+    if (!ss_report_found(&report) && !report.problems)
         fprintf(stderr, "strayspan: nothing strayed: there is nothing to suppress\n");
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("strayspan: standard output: could not be written");

@@ -88,12 +88,24 @@ void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions 
         add(&report->suppressions, &more->line, 0, true);
 }
 
+void ss_suppressions_count(struct ss_suppressions **list, const struct ss_suppressions *more)
+{
+    for (; more; more = more->next)
+        if (more->in_force)
+            add(list, &more->line, more->count, true);
+}
+
 /* ---- what is suppressed ---------------------------------------------------------------------- */
 
 /* The texts of one key, as many as there is room for. */
 struct texts {
     const char *at[SS_SITE_COUNT * SS_FRAMES_MAX * 3];
     size_t count;
+};
+
+/* What suppressions may name of a violation's stacks. */
+struct sites {
+    struct texts functions, modules;
 };
 
 static void add_text(struct texts *texts, const char *text)
@@ -104,27 +116,61 @@ static void add_text(struct texts *texts, const char *text)
 
 /* A function as symbols have it, as reports show it, and that without `(async fn)` behind it: what is
  * printed is what is pasted. */
-static void add_function(struct texts *functions, const struct ss_frame *frame)
+static void add_function(struct texts *functions, const char *function, const char *shown)
 {
-    const char *shown = ss_short_function(frame->function, frame->name);
     const char *kind = shown ? strstr(shown, " (") : NULL;
-    add_text(functions, frame->function);
+    add_text(functions, function);
     add_text(functions, shown);
     if (kind)
         add_text(functions, ss_text_copy(shown, (size_t)(kind - shown)));
 }
 
 /* The functions on the violation's stacks, and the modules whose code did what happened. */
-static void add_sites(const struct ss_violation *violation, struct texts *functions,
-                      struct texts *modules)
+static void add_sites(const struct ss_violation *violation, struct sites *sites)
 {
     for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
         const struct ss_site *site = &violation->sites[kind];
         const struct ss_frame *frame = site->present ? ss_responsible_frame(&site->frames) : NULL;
-        for (size_t i = 0; site->present && i < site->frames.count; i++)
-            add_function(functions, &site->frames.frames[i]);
+        for (size_t i = 0; site->present && i < site->frames.count; i++) {
+            const struct ss_frame *at = &site->frames.frames[i];
+            add_function(&sites->functions, at->function,
+                         ss_short_function(at->function, at->name));
+        }
         if (frame && frame->address.binary)
-            add_text(modules, frame->address.binary->path);
+            add_text(&sites->modules, frame->address.binary->path);
+    }
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? ss_text_copy(text, strlen(text)) : NULL;
+}
+
+static bool is_of_kinds(const json_t *frame, unsigned kinds)
+{
+    const char *name = json_string_value(json_object_get(frame, "kind"));
+    for (int kind = 0; name && kinds >> kind; kind++)
+        if (kinds >> kind & 1 && strcmp(name, ss_frame_kind_names[kind]) == 0)
+            return true;
+    return false;
+}
+
+/* The same of a violation in a report in JSON. */
+static void add_json_sites(const json_t *violation, struct sites *sites)
+{
+    for (int kind = 0; kind < SS_SITE_COUNT; kind++) {
+        const json_t *site = json_object_get(violation, ss_site_names[kind]), *responsible = NULL;
+        const json_t *frames = json_object_get(site, "frames"), *other = NULL;
+        for (size_t i = 0; i < json_array_size(frames); i++) {
+            const json_t *frame = json_array_get(frames, i);
+            add_function(&sites->functions, text_of(frame, "function"), text_of(frame, "short"));
+            if (!responsible && is_of_kinds(frame, SS_RESPONSIBLE_KINDS))
+                responsible = frame;
+            if (!other && is_of_kinds(frame, SS_RESPONSIBLE_ELSE))
+                other = frame;
+        }
+        add_text(&sites->modules, text_of(responsible ? responsible : other, "module"));
     }
 }
 
@@ -134,24 +180,44 @@ static uint64_t times_of(const struct ss_violation *violation)
     return violation->times ? violation->times : 1;
 }
 
-static bool is_suppressed(struct ss_suppressions *list, const struct ss_violation *violation)
+/* Whether one of the list holds it back, times of it, which are counted there. */
+static bool holds_back(struct ss_suppressions *list, int rule, const struct ss_span *span,
+                       const struct sites *sites, uint64_t times)
 {
-    struct texts functions = {.count = 0}, modules = {.count = 0};
-    const struct ss_span *span = &violation->span;
-    add_sites(violation, &functions, &modules);
     const struct ss_suppression_subject subject = {
-        .rule = violation->rule,
+        .rule = rule,
         .known = {[SS_SUPPRESSION_SPAN] = {&span->name, 1},
                   [SS_SUPPRESSION_TARGET] = {&span->target, 1},
                   [SS_SUPPRESSION_FILE] = {&span->file, 1},
-                  [SS_SUPPRESSION_FUNCTION] = {functions.at, functions.count},
-                  [SS_SUPPRESSION_MODULE] = {modules.at, modules.count}}};
+                  [SS_SUPPRESSION_FUNCTION] = {sites->functions.at, sites->functions.count},
+                  [SS_SUPPRESSION_MODULE] = {sites->modules.at, sites->modules.count}}};
     for (; list; list = list->next)
         if (list->in_force && ss_suppression_matches(&list->line, &subject)) {
-            list->count += times_of(violation);
+            list->count += times;
             return true;
         }
     return false;
+}
+
+static bool is_suppressed(struct ss_suppressions *list, const struct ss_violation *violation)
+{
+    struct sites sites = {{.count = 0}, {.count = 0}};
+    add_sites(violation, &sites);
+    return holds_back(list, violation->rule, &violation->span, &sites, times_of(violation));
+}
+
+bool ss_suppressed_json(struct ss_suppressions *list, const json_t *violation)
+{
+    struct sites sites = {{.count = 0}, {.count = 0}};
+    const json_t *object = json_object_get(violation, "span");
+    const struct ss_span span = {.name = text_of(object, "name"),
+                                 .target = text_of(object, "target"),
+                                 .file = text_of(object, "file")};
+    const char *rule = text_of(violation, "rule");
+    json_int_t times = json_integer_value(json_object_get(violation, "times"));
+    add_json_sites(violation, &sites);
+    return holds_back(list, rule ? ss_rule_of(rule) : -1, &span, &sites,
+                      times > 0 ? (uint64_t)times : 1);
 }
 
 /* Takes them out of a list of the report's; returns how many they are. */

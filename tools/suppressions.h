@@ -32,6 +32,12 @@ void ss_suppressions_logged(struct ss_report *report, const json_t *list);
 /* Adds those of a file to the report's; more than once is as good as once. */
 void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions *more);
 
+/* Adds the counts of those of more that are in force here to the list's. */
+void ss_suppressions_count(struct ss_suppressions **list, const struct ss_suppressions *more);
+
+/* Whether the list holds back a violation of a report in JSON; counts it there then. */
+bool ss_suppressed_json(struct ss_suppressions *list, const json_t *violation);
+
 /* Takes what is suppressed out of the report, and counts it; frames are filled. */
 void ss_suppress(struct ss_report *report);
 

@@ -60,6 +60,55 @@ groups() {
     compare --suppressions supp baseline.json other
     assert_success
     assert_line '0 new, 2 gone, 0 unchanged'
+    assert_line 'note: 1 time suppressed'
+}
+
+@test "suppressions hold back the same in logs and in reports in JSON, and tell which of them did" {
+    log_of logs "$c/foreign_thread_exit"
+    "$STRAYSPAN" report --format json --output baseline.json logs
+    log_of none "$c/legal_handed"
+    local key
+    for key in module=foreign_thread_exit 'module=*/c/foreign_thread_exit' function=helper span=job file=foreign_thread_exit.c; do
+        printf '*:%s\n*:span=unlike\n' "$key" >supp
+        for side in logs baseline.json; do
+            compare --suppressions supp none "$side"
+            assert_success
+            assert_line '0 new, 0 gone, 0 unchanged'
+            assert_line 'note: 1 time suppressed'
+            assert_line 'note: unused suppression: *:span=unlike'
+            refute_line --partial "unused suppression: *:$key"
+        done
+    done
+}
+
+@test "--require-hooked: 2 where no span was seen in NEW, or nobody knows" {
+    log_of old "$c/foreign_thread_exit"
+    log_of clean "$c/legal_handed"
+    compare --require-hooked old clean
+    assert_success
+    jq -c 'if .spans then .spans |= map_values(0) else . end' clean/*.jsonl >idle.log
+    jq -c 'select(.type != "summary")' clean/*.jsonl >killed.log
+    "$STRAYSPAN" report --format json --output idle.json idle.log
+    "$STRAYSPAN" report --format json --output killed.json killed.log
+    for side in idle killed; do
+        for kind in log json; do
+            compare old $side.$kind
+            assert_success
+            assert_line --regexp "^note: nothing was checked in $side.$kind: no "
+            compare --format json old $side.$kind
+            assert_equal "$(jq -r '.notes[0]' <<<"$output" | cut -d: -f1)" "nothing was checked in $side.$kind"
+            compare --require-hooked old $side.$kind
+            assert_equal "$status" 2
+        done
+        report --require-hooked $side.log
+        assert_equal "$status" 2
+        report --check $side.log
+        assert_success
+    done
+    report --require-hooked clean
+    assert_success
+    report --require-hooked old
+    assert_equal "$status" 1
 }
 
 @test "a warning that has become an error is worse, one that was an error is not" {
@@ -68,6 +117,7 @@ groups() {
     compare warned.log error
     assert_equal "$status" 1
     assert_line --partial '; it was a warning'
+    assert_line '0 new, 0 gone, 1 unchanged (1 of them worse)'
     compare error warned.log
     assert_success
     assert_line --partial '; it was an error'

@@ -224,6 +224,24 @@ run_command() {
     assert_output 0
 }
 
+@test "what was left behind and still runs is told of, and its logs stay; what has ended is in the report" {
+    # shellcheck disable=SC2016 # for the inner shell
+    run_command sh -c '(sleep 2; exec "$1") >/dev/null 2>&1 3>&- & exit 0' - "$c/exit_without_enter"
+    assert_success
+    assert_regex "$stderr" 'NOTHING WAS CHECKED: process [0-9]+ was left behind and still runs'
+    local logs
+    logs=$(sed -n 's/.*when it has ended: strayspan report //p' <<<"$stderr")
+    for ((i = 0; i < 100; i++)); do
+        ! grep -qs '"summary"' "$logs"/*exit_without_enter* || break
+        sleep 0.1
+    done
+    report --check "$logs"
+    assert_equal "$status" 1
+    run_command --log-dir logs sh -c 'sleep 2 3>&- & exec "$1"' - "$c/legal_handed"
+    assert_success
+    assert_regex "$stderr" 'process [0-9]+ was left behind and still runs: its logs are in .*/logs'
+}
+
 @test "the logs of a clean run are removed, those of another are kept and named" {
     run_command "$c/legal_handed"
     assert_success
