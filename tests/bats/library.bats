@@ -147,7 +147,7 @@ assert_fails() {
     jq -c 'if .type == "module" then .subscribers = 1 else select(.type != "summary") end' "$strayspan_log" >"$BATS_TEST_TMPDIR/killed.log"
     strayspan_use "$strayspan_log" "$BATS_TEST_TMPDIR/killed.log"
     assert_coverage
-    sed -i 's/"run":"[0-9a-f]*"/"run":"00000000deadbeef"/' "$BATS_TEST_TMPDIR/killed.log"
+    sed -i 's/"pid":[0-9]*,"run":"[0-9a-f]*"/"pid":99999999,"run":"00000000deadbeef"/' "$BATS_TEST_TMPDIR/killed.log"
     assert_fails assert_coverage
     assert_output --partial "left no counts of its spans"
 }

@@ -220,12 +220,13 @@ assert_hooked() {
 
 assert_coverage() {
     local gaps
-    # A process image that ends by exec or a signal has no summary; one without a subscriber had nothing to count.
+    # A process that ends by a signal has no summary, nor has the program that execs another; one without a
+    # subscriber had nothing to count.
     gaps=$(strayspan_query . | jq -s -r '
-        map(select(.type == "summary")) as $summaries | ($summaries | map(.run)) as $counted
+        map(select(.type == "summary")) as $summaries | ($summaries | map(.pid)) as $counted
         | if $summaries == [] then "no log has a summary" else empty end,
-        (map(select(.type == "module" and .subscribers > 0 and (.run | IN($counted[]) | not)))
-            | unique_by(.run)[] | "pid \(.pid) left no counts of its spans"),
+        (map(select(.type == "module" and .subscribers > 0 and (.pid | IN($counted[]) | not)))
+            | unique_by(.pid)[] | "pid \(.pid) left no counts of its spans"),
         (map(select(.type == "module" and .unhooked > 0))[] | "\(.path): a subscriber could not be hooked"),
         ($summaries | map(.apart // [] | .[])[] | "\(.path? // .): it was not looked at"),
         ($summaries | if map(.table_limit // 0) | add > 0 then "there were too many subscribers" else empty end),
