@@ -211,14 +211,14 @@ static long obtain(bool *once)
     return opened;
 }
 
-/* How far the log has room for certain. */
-static long reserved;
+/* How far the log has room for certain, and how long it was last: shorter now, it was cut by who rotates logs. */
+static long reserved, length_seen;
 
 /* Sees to it that the log has room up to the byte `end`, by whole pages; 0 or -errno. File systems that cannot
  * promise it have no objection. The limit is never passed: tmpfs would send the program SIGXFSZ. */
 static long reserve(long fd, long end)
 {
-    enum { PAGE = 4096, TOO_LARGE = 27 };
+    enum { PAGE = 4096, TOO_LARGE = 27, NO_SUCH_CALL = 38, NOT_SUPPORTED = 95 };
     struct rlimit64 limit = {0, 0};
     if (end <= reserved)
         return 0;
@@ -230,10 +230,9 @@ static long reserve(long fd, long end)
     if ((uint64_t)next > limit.rlim_cur)
         next = end;
     long result = SS_SYSCALL_4(__NR_fallocate, fd, FALLOC_FL_KEEP_SIZE, 0, next);
-    if (result == -NO_SPACE || result == -NO_QUOTA)
-        return result;
-    reserved = next;
-    return 0;
+    if (result == 0 || result == -NO_SUCH_CALL || result == -NOT_SUPPORTED)
+        reserved = next;
+    return result == -NO_SPACE || result == -NO_QUOTA ? result : 0;
 }
 
 /* Writes one line; returns 0 or -errno. A line is there wholly or not at all; `spare` bytes can follow it. */
@@ -245,6 +244,9 @@ static long write_line(const struct ss_line *line, long spare)
         return fd;
     struct stat before = {0};
     bool known = ss_sys_fstat((int)fd, &before) == 0;
+    if (before.st_size < length_seen)
+        reserved = 0;
+    length_seen = before.st_size;
     long none = known && spare ? reserve(fd, before.st_size + (long)line->used + spare) : 0;
     if (none < 0) {
         if (once)
@@ -422,7 +424,7 @@ void ss_log_forked(void)
         (void)ss_sys_close(descriptor);
     descriptor = -1;
     state = UNOPENED;
-    reserved = lost = 0;
+    reserved = length_seen = lost = 0;
     lost_told = false;
     struct ss_module *module;
     for (uint32_t i = 0; (module = ss_module_at(i)); i++)

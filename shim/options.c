@@ -143,20 +143,25 @@ static void set_rules(struct ss_text text)
     }
 }
 
-/* Puts text behind what a list holds already. */
-static void append(const char **list, struct ss_text text)
+/* Puts text behind what a list holds already; an empty one empties the list. False: it would hold too much, as
+ * nothing that is allocated is freed. */
+static bool append(const char **list, struct ss_text text)
 {
+    enum { LIST_MAX = 16384 };
     const char *held = *list ? *list : "";
     size_t size = strlen(held) + 1 + text.length + 1;
-    char *joined = ss_alloc(size);
-    if (!joined)
-        return;
+    char *joined = size <= LIST_MAX && text.length ? ss_alloc(size) : NULL;
+    if (!joined) {
+        *list = text.length ? held : "";
+        return size <= LIST_MAX;
+    }
     struct ss_line line = {.data = joined, .size = size - 1};
     ss_puts(&line, held);
     ss_puts(&line, *held && text.length ? "\n" : "");
     ss_put(&line, text.data, text.length);
     joined[line.used] = 0;
     *list = joined;
+    return true;
 }
 
 /* Sets one option from text. Returns false for a bad value, which changes nothing. */
@@ -187,8 +192,7 @@ static bool set(const struct ss_option *option, struct ss_text text)
         *(long *)cell = value;
         return true;
     case SS_OPTION_LIST:
-        append((const char **)cell, text);
-        return true;
+        return append((const char **)cell, text);
     case SS_OPTION_RULES:
         set_rules(text);
         /* fall through */
