@@ -46,11 +46,11 @@ assert_fails() {
     cp "$STRAYSPAN_SHIM" "$installed/lib/strayspan"
     unset STRAYSPAN STRAYSPAN_SHIM
     PATH=$installed/bin:$PATH strayspan_run "$c/foreign_thread_exit"
-    assert_violation foreign-thread-exit --only
+    assert_violation foreign-thread-exit
     mkdir "$BATS_TEST_TMPDIR/links"
     ln -s "$installed/bin/strayspan" "$BATS_TEST_TMPDIR/links/"
     PATH=$BATS_TEST_TMPDIR/links:$PATH strayspan_run "$c/foreign_thread_exit"
-    assert_violation foreign-thread-exit --only
+    assert_violation foreign-thread-exit
     PATH=/usr/bin:/bin assert_fails strayspan_run "$c/foreign_thread_exit"
     assert_output --partial "strayspan: no such command"
     rm "$installed/lib/strayspan/libstrayspan.so"
@@ -114,6 +114,27 @@ assert_fails() {
         assert_fails assert_no_violations
         assert_fails refute_violation lost-close
     done
+    # One that had no room for all of its lines, or beside which there was none.
+    strayspan_run "$c/exit_without_enter"
+    { cat "$strayspan_log" && head -n 1 "$strayspan_log" | jq -c '{v, type: "lost", time, pid, run, why: "no space left on device"}'; } >lost.log
+    strayspan_use lost.log
+    assert_violation exit-without-enter
+    assert_fails assert_violation exit-without-enter --only
+    assert_fails assert_coverage
+    mkdir folder
+    cp "$good" folder
+    strayspan_use folder
+    assert_no_violations
+    assert_coverage
+    : >folder/incomplete
+    assert_fails assert_no_violations
+    assert_fails assert_coverage
+    STRAYSPAN=false assert_fails assert_no_violations
+    # Without its counts nobody knows what it looked for.
+    jq -c 'select(.type != "summary")' "$good" >killed.log
+    strayspan_use killed.log
+    assert_no_violations
+    assert_fails refute_violation out-of-order-exit
     # No place that is wrong leaves an earlier one in use.
     strayspan_use "$good"
     assert_fails strayspan_use "$good" nowhere.log

@@ -79,24 +79,26 @@ strayspan_use() {
     for place in "$@"; do
         if [ ! -e "$place" ]; then
             echo "strayspan_use: $place: no such log" >&2
-            : >"$(strayspan_folder)/strayspan.used"
+            : >"$(strayspan_folder)/.strayspan.used"
             return 1
         fi
         [ "${place#/}" != "$place" ] || place=$PWD/$place
         places+=("$place")
     done
-    [ $# -eq 0 ] || printf '%s\0' "${places[@]}" >"$(strayspan_folder)/strayspan.used"
-    [ $# -gt 0 ] || : >"$(strayspan_folder)/strayspan.used"
+    [ $# -eq 0 ] || printf '%s\0' "${places[@]}" >"$(strayspan_folder)/.strayspan.used"
+    [ $# -gt 0 ] || : >"$(strayspan_folder)/.strayspan.used"
     strayspan_list
 }
 
-# Sets strayspan_logs, and strayspan_empty to a directory that has none.
+strayspan_places=() strayspan_logs=() strayspan_empty=
+
+# Sets strayspan_places, strayspan_logs, and strayspan_empty to a directory that has none.
 strayspan_list() {
-    local places=() place found
-    strayspan_logs=() strayspan_empty=
-    [ ! -e "$(strayspan_folder)/strayspan.used" ] ||
-        mapfile -d '' places <"$(strayspan_folder)/strayspan.used"
-    for place in ${places[@]+"${places[@]}"}; do
+    local place found
+    strayspan_places=() strayspan_logs=() strayspan_empty=
+    [ ! -e "$(strayspan_folder)/.strayspan.used" ] ||
+        mapfile -d '' strayspan_places <"$(strayspan_folder)/.strayspan.used"
+    for place in ${strayspan_places[@]+"${strayspan_places[@]}"}; do
         found=("$place")
         [ ! -d "$place" ] || found=("$place"/*.jsonl)
         [ -e "${found[0]}" ] || { strayspan_empty=$place && continue; }
@@ -177,6 +179,7 @@ assert_violation() {
     # shellcheck disable=SC2034 # for the tests
     violation=${strayspan_found%%$'\n'*}
     if [ "$strayspan_only" ]; then
+        strayspan_whole || return
         all=$(strayspan_query 'select(.type == "violation") | .rule' | grep -c .) || true
         [ "$all" -eq 1 ] || strayspan_fail "$all violations, where there should be one: $*"
     fi
@@ -192,9 +195,10 @@ strayspan_whole() {
         jq -R -n -e 'any(inputs | fromjson?; .type? == "process" and .v == 1)' <"$log" >/dev/null 2>&1 ||
             strayspan_fail "$log: no log, or not all of it can be read" || return
     done
-    document=$(strayspan_folder)/strayspan.json
-    problems=$("${STRAYSPAN:-strayspan}" report --format json --output "$document" "${strayspan_logs[@]}" 2>&1) &&
-        problems=$(jq -r '.errors | map(.message) | join("; ")' "$document" 2>&1)
+    document=$(strayspan_folder)/.strayspan.json
+    problems=$("${STRAYSPAN:-strayspan}" report --format json --output "$document" "${strayspan_places[@]}" 2>&1) &&
+        problems=$(jq -r '.errors | map(.message) | join("; ")' "$document" 2>&1) ||
+        problems=${problems:-strayspan report failed}
     [ ! "$problems" ] || strayspan_fail "not all of the logs can be read: $problems"
 }
 
@@ -203,9 +207,11 @@ refute_violation() {
     strayspan_match "$@" || return
     [ -z "$strayspan_found" ] || strayspan_fail "a violation that should not be: $*" || return
     # shellcheck disable=SC2016 # jq's variable
-    strayspan_query . | jq -e -s --arg rule "$1" 'any(.[];
-        .rules?[$rule].severity == "off" or ($rule == "held-across-await" and .options?.await_check == "off")) | not' \
-        >/dev/null || strayspan_fail "$1 was not looked for, by the options or by default: see rules=+$1"
+    strayspan_query . | jq -e -s --arg rule "$1" '
+        any(.[]; .type == "summary") and (any(.[]; .rules?[$rule].severity == "off"
+            or ($rule == "held-across-await" and .options?.await_check == "off")) | not)' >/dev/null ||
+        strayspan_fail "$1 was not looked for, by the options or by default (see rules=+$1), or no process left" \
+            "its counts, which tell that"
 }
 
 assert_no_violations() {
@@ -220,6 +226,7 @@ assert_hooked() {
 
 assert_coverage() {
     local gaps
+    strayspan_whole || return
     # A process that ends by a signal has no summary, nor has the program that execs another; one without a
     # subscriber had nothing to count.
     gaps=$(strayspan_query . | jq -s -r '
