@@ -52,7 +52,7 @@ static int read_flags(int argc, char **argv, struct ss_gate *gate)
 
 /* What tests of the workspace's may start that is not the workspace's: tests of macros, of cargo's plugins. What
  * these run in turn is watched again. */
-#define NOT_OURS "cargo,cargo-*,rustc,rustdoc,rustup,clippy-driver,rustfmt,build-script-*"
+#define NOT_OURS "cargo,rustc,rustdoc,rustup,clippy-driver,rustfmt,build-script-*"
 
 /* Adds an option to the lines; word may be NULL. False, and said: it is no line. */
 static bool add_word(const char **lines, const char *word)
@@ -67,8 +67,16 @@ static bool add_word(const char **lines, const char *word)
     return true;
 }
 
-/* What cargo is to run programs by. It splits the value at blanks, and nothing quotes one: where an option has a
- * blank in it, all are in *options (else NULL), a line each, for the environment. NULL, and said. */
+/* Whether cargo takes text for one word of a runner: it splits at blanks, those that only Unicode has too. */
+static bool is_one_word(const char *text)
+{
+    while (*text > ' ')
+        text++;
+    return !*text;
+}
+
+/* What cargo is to run programs by. As cargo splits it at blanks, and nothing quotes one, the options are in
+ * *options, a line each, for the environment. NULL, and said: an option cannot be there. */
 static const char *runner_value(const struct ss_gate *gate, const char *directory,
                                 const char *users, const char **options)
 {
@@ -95,14 +103,10 @@ static const char *runner_value(const struct ss_gate *gate, const char *director
         good = good && add_word(&lines, at->path ? ss_text("--suppressions=%s", at->path) : NULL);
     if (!good)
         return NULL;
-    bool blank = strpbrk(lines, " \t") != NULL;
-    char *line = ss_text("%s", lines);
-    *options = blank ? lines : NULL;
-    for (char *at = line; (at = strchr(at, '\n'));)
-        *at = ' ';
-    return ss_text("%s run --batch %s --%s%s",
-                   strpbrk(self, " \t\n") ? ss_text("/proc/%d/exe", (int)getpid()) : self,
-                   blank ? "" : line, users ? " " : "", users ? users : "");
+    *options = lines;
+    return ss_text("%s run --batch --%s%s",
+                   is_one_word(self) ? self : ss_text("/proc/%d/exe", (int)getpid()),
+                   users ? " " : "", users ? users : "");
 }
 
 /* ---- the logs ---- */
@@ -169,7 +173,7 @@ static bool is_idle(const char *directory, enum ss_cargo_task task, const struct
 {
     char *verdict = NULL;
     size_t ran = ss_log_place_noted(directory, &verdict);
-    return child->status ? !ran : task == SS_CARGO_TELLS || (!ran && task == SS_CARGO_BUILDS);
+    return !ran && (child->status || task != SS_CARGO_RUNS);
 }
 
 /* Reads the logs. Where what may have run left no directory for them, none could perhaps be made. */
@@ -180,6 +184,7 @@ static void read_logs(struct ss_report *report, const char *directory, bool may_
         /* What was run may all be out of reach: an empty directory is no problem. */
         if (!report->files && !ss_log_place_is_incomplete(directory))
             report->problems = NULL;
+        ss_log_place_check(report, directory);
     } else if (may_have_run) {
         if (!ss_log_place_make(directory))
             ss_report_problem(report, true, directory, "nothing that ran could be logged there");
@@ -199,22 +204,28 @@ static int conclude(const struct ss_gate *gate, const char *directory, char **ar
     ss_report_prepare(&report, &gate->style);
     bool clean = !ss_report_found(&report) && !report.problems;
     bool idle = clean && is_idle(directory, task, child);
-    if (!idle)
+    if (idle)
+        report.nothing_why =
+            child->status ? "cargo failed before it ran a program" : "cargo was to run no program";
+    else
         report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
     if (!clean)
         report.logs = directory;
     int status = child->status;
     /* A document is written in any case, as somebody may wait for it. */
-    if (!idle || !gate->style.format->marked)
+    if (!idle)
         status = ss_gate_conclude(gate, &report, child, out);
+    else if (!gate->style.format->marked)
+        (void)ss_gate_conclude(gate, &report, child, out);
     else if (status == 0 && task == SS_CARGO_BUILDS)
         fprintf(stderr,
                 "strayspan: cargo %s runs no program, so there was nothing to check: `cargo "
                 "strayspan test`, `run`, `bench` or `nextest run` does\n",
                 ss_text_clean(command));
+    bool removed = clean && !gate->log_directory;
     if (!idle)
-        ss_log_place_remember(directory);
-    if (clean && !gate->log_directory)
+        ss_log_place_remember(directory, removed);
+    if (removed)
         ss_log_place_remove(directory);
     return status;
 }

@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <jansson.h>
 
+#include "cargo_cfg.h"
+#include "ordinary_file.h"
 #include "probe.h"
 #include "text.h"
 
@@ -64,19 +67,26 @@ static char *answer_to(const struct question *question)
 
 /* ---- arguments ---- */
 
-/* The value of an option among cargo's arguments, which end at `--`; NULL where it is not there. */
-static const char *option_of(char **argv, const char *name)
+/* The value of the next option of this name among cargo's arguments from *at on, which end at `--`, and *at behind
+ * it; NULL where there is none. */
+static const char *next_option(char ***at, const char *name)
 {
     size_t length = strlen(name);
-    for (; *argv && strcmp(*argv, "--") != 0; argv++) {
+    for (char **argv = *at; *argv && strcmp(*argv, "--") != 0; argv++) {
         if (strncmp(*argv, name, length) != 0)
             continue;
+        *at = argv + 1;
         if ((*argv)[length] == '=')
             return *argv + length + 1;
         if (!(*argv)[length] && argv[1])
             return argv[1];
     }
     return NULL;
+}
+
+static const char *option_of(char **argv, const char *name)
+{
+    return next_option(&argv, name);
 }
 
 static const char *absolute(const char *path)
@@ -177,8 +187,24 @@ static size_t key_length(const char *line)
     return length;
 }
 
-/* Whether a line of cargo's configuration, in a section, sets a runner for the triple, or for a cfg(..),
- * which only cargo can tell whether it is meant. */
+/* What the compiler says of a target, asked once; an empty text where it says nothing. */
+static const char *cfgs_of(const char *triple)
+{
+    static const char *cfgs;
+    const char *given = getenv("RUSTC"),
+               *rustc = given && *given ? given : ss_find_program("rustc");
+    if (cfgs)
+        return cfgs;
+    struct question question = {0, NULL};
+    if (rustc)
+        question =
+            ask(rustc, (const char *const[]){"rustc", "--print=cfg", "--target", triple, NULL});
+    cfgs = answer_to(&question);
+    return cfgs = cfgs ? cfgs : "";
+}
+
+/* Whether a line of cargo's configuration, in a section, sets a runner for the triple, or for a cfg(..) that holds
+ * for it. */
 static bool sets_runner(const char *section, const char *line, const char *triple)
 {
     size_t key = key_length(line);
@@ -188,16 +214,43 @@ static bool sets_runner(const char *section, const char *line, const char *tripl
     value += strspn(value, blanks);
     if (!has_key(path, strlen(path)) && (*value != '{' || !has_key(value, strlen(value))))
         return false;
-    return ss_text_starts(path, "target") && (strstr(path, triple) || strstr(path, "cfg("));
+    if (!ss_text_starts(path, "target") || strstr(path, triple))
+        return ss_text_starts(path, "target");
+    return strstr(path, "cfg(") && (!*cfgs_of(triple) || ss_cfg_holds(path, cfgs_of(triple)));
 }
 
-/* The number of the line that sets one in a configuration file; 0 where none does. */
-static unsigned runner_line(const char *file, const char *triple)
+static const char *runner_place(const char *file, const char *triple, int depth);
+
+/* Where one of the files that a line includes, whose paths are from the file's folder on, sets one; NULL. */
+static const char *included_place(const char *file, const char *line, const char *triple, int depth)
 {
-    FILE *in = fopen(file, "re");
+    enum { DEPTH_MAX = 8 };
+    const char *place = NULL, *slash = strrchr(file, '/');
+    if (!ss_text_starts(line, "include") || depth == DEPTH_MAX)
+        return NULL;
+    for (const char *at = line; !place && (at = strpbrk(at, "\"'"));) {
+        const char *end = strchr(at + 1, *at);
+        if (!end)
+            break;
+        const char *path = ss_text_copy(at + 1, (size_t)(end - at) - 1);
+        if (*path != '/' && slash)
+            path = ss_text("%.*s/%s", (int)(slash - file), file, path);
+        place = runner_place(path, triple, depth + 1);
+        at = end + 1;
+    }
+    return place;
+}
+
+/* `FILE:LINE` that sets one, in a configuration file or one that it includes; NULL where none does. */
+static const char *runner_place(const char *file, const char *triple, int depth)
+{
+    struct stat status;
+    int fd = ss_open_ordinary(file, &status);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     char *line = NULL, *section = ss_text("%s", "");
     size_t room = 0, total = 0;
-    unsigned number = 0, found = 0;
+    const char *found = NULL;
+    unsigned number = 0;
     ssize_t length;
     while (in && !found && (length = getline(&line, &room, in)) > 0 && total < CONFIG_MAX) {
         const char *at = line + strspn(line, " \t");
@@ -206,7 +259,9 @@ static unsigned runner_line(const char *file, const char *triple)
         if (*at == '[' && strchr(at, ']'))
             section = ss_text_copy(at + 1, (size_t)(strrchr(at, ']') - at - 1));
         else if (*at != '#' && sets_runner(section, at, triple))
-            found = number;
+            found = ss_text("%s:%u", file, number);
+        else if (!*section)
+            found = included_place(file, at, triple, depth);
     }
     free(line);
     if (in)
@@ -227,10 +282,14 @@ static bool refuse(const char *where, const char *variable)
 static bool check_configuration(const char *triple, const char *variable, char **argv)
 {
     static const char *const names[] = {"config", "config.toml"};
-    const char *given = option_of(argv, "--config"), *home = getenv("CARGO_HOME");
+    const char *given, *home = getenv("CARGO_HOME"), *place;
     char here[PATH_MAX];
-    if (given && strstr(given, "runner"))
-        return refuse(ss_text("--config %s", given), variable);
+    while ((given = next_option(&argv, "--config"))) {
+        if (access(given, F_OK) != 0 && strstr(given, "runner"))
+            return refuse(ss_text("--config %s", given), variable);
+        if ((place = runner_place(given, triple, 0)))
+            return refuse(place, variable);
+    }
     if (!getcwd(here, sizeof here))
         return true;
     const char *last = home ? home : ss_text("%s/.cargo", getenv("HOME") ? getenv("HOME") : "");
@@ -239,9 +298,8 @@ static bool check_configuration(const char *triple, const char *variable, char *
         const char *folder = slash ? ss_text("%s/.cargo", here) : last;
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
             const char *file = ss_text("%s/%s", folder, names[i]);
-            unsigned line = runner_line(file, triple);
-            if (line)
-                return refuse(ss_text("%s:%u", file, line), variable);
+            if ((place = runner_place(file, triple, 0)))
+                return refuse(place, variable);
         }
         more = slash != NULL;
         if (slash)

@@ -215,7 +215,7 @@ static void read_baseline(struct comparison *comparison, enum side side, const j
     json_t *spans = json_object_get(json_object_get(seen, "spans"), "created");
     comparison->nothing[side] =
         nothing_of(json_is_object(json_object_get(document, "nothing_checked")),
-                   !found && json_is_integer(spans) && !json_integer_value(spans));
+                   !found && json_integer_value(spans) <= 0);
     json_array_foreach(json_object_get(seen, "rules_off"), index, item)
     {
         const char *code = json_string_value(item);

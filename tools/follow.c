@@ -232,20 +232,39 @@ static bool is_known(const struct following *following, const char *path)
     return tail;
 }
 
-/* Finds the logs that have come into the directories. */
+/* Finds the logs that have come into a directory. */
+static void look_in(struct following *following, const char *directory)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(directory, &entries, ss_is_log, alphasort);
+    for (int i = 0; i < count; i++) {
+        /* This goes on for days: nothing is kept for what is known. */
+        char path[PATH_MAX];
+        bool slash = ss_text_ends(directory, "/");
+        int length =
+            snprintf(path, sizeof path, "%s%s%s", directory, slash ? "" : "/", entries[i]->d_name);
+        if (length > 0 && (size_t)length < sizeof path && !is_known(following, path))
+            add_tail(following, ss_text_copy(path, (size_t)length), true);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* Finds the logs that have come into the directories, and into those of cargo's runs below them, each of which
+ * has one of its own. */
 static void look_for_logs(struct following *following)
 {
     for (char **at = following->paths; *at; at++) {
         struct dirent **entries = NULL;
-        int count = is_directory(*at) ? scandir(*at, &entries, ss_is_log, alphasort) : 0;
+        char path[PATH_MAX];
+        if (!is_directory(*at))
+            continue;
+        look_in(following, *at);
+        int count = scandir(*at, &entries, ss_is_run_folder, alphasort);
         for (int i = 0; i < count; i++) {
-            /* This goes on for days: nothing is kept for what is known. */
-            char path[PATH_MAX];
-            bool slash = ss_text_ends(*at, "/");
-            int length =
-                snprintf(path, sizeof path, "%s%s%s", *at, slash ? "" : "/", entries[i]->d_name);
-            if (length > 0 && (size_t)length < sizeof path && !is_known(following, path))
-                add_tail(following, ss_text_copy(path, (size_t)length), true);
+            int length = snprintf(path, sizeof path, "%s/%s", *at, entries[i]->d_name);
+            if (length > 0 && (size_t)length < sizeof path)
+                look_in(following, path);
             free(entries[i]);
         }
         free(entries);
@@ -349,6 +368,8 @@ static size_t open_most(void)
 /* Reads what waited to be opened, as room has come, at the end. */
 static void finish_all(struct following *following)
 {
+    for (char **at = following->paths; *at; at++)
+        ss_log_place_marked(following->report, *at);
     for (struct tail *tail = following->tails; tail; tail = tail->hh.next)
         if (!tail->waits || tail->count)
             finish(following, tail);
@@ -426,6 +447,8 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
     } while (!over && done && read);
     if (!read)
         raise(SIGPIPE); /* as a write would; where it is ignored, the next one tells */
+    int problem = errno;
     finish_all(&following);
+    errno = problem;
     return done && show(&following, style, out);
 }

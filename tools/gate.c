@@ -21,8 +21,9 @@ void ss_gate_flag(const struct ss_usage *usage, const char *name, const char *va
     } else if (strcmp(name, "output") == 0) {
         gate->output = value;
     } else if (strcmp(name, "exitcode") == 0) {
-        gate->exit_code = (int)strtol(value, &end, 10);
-        if (!*value || *end || gate->exit_code < 0 || gate->exit_code > EXITCODE_MAX)
+        long code = strtol(value, &end, 10);
+        gate->exit_code = (int)code;
+        if (!*value || *end || code < 0 || code > EXITCODE_MAX)
             ss_usage_error(usage, "option `--exitcode`: bad value `%s`, want 0 to 255", value);
     } else if (strcmp(name, "deny") == 0) {
         if (!ss_deny_add(&gate->deny, value))

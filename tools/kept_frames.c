@@ -14,7 +14,7 @@
 #include "ordinary_file.h"
 #include "text.h"
 
-enum { FILE_MAX = 64 * 1024 * 1024, FRAMES_VERSION = 1 };
+enum { FILE_MAX = 4 * 1024 * 1024, FRAMES_VERSION = 1 };
 
 struct kept {
     uint64_t offset;

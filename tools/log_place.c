@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kept_frames.h"
+#include "ordinary_file.h"
 #include "text.h"
 
 /* The user's state directory for us; NULL where there is no home. */
@@ -87,6 +88,14 @@ const char *ss_log_place_make(const char *directory)
     return ss_text_copy(absolute, strlen(absolute));
 }
 
+/* Whether nobody else can put anything into a directory. */
+static bool is_ours_alone(const char *directory)
+{
+    struct stat status;
+    return lstat(directory, &status) == 0 && S_ISDIR(status.st_mode) &&
+           status.st_uid == geteuid() && !(status.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 const char *ss_log_place_library(const char *path)
 {
     const char *state = state_directory(), *slash = strrchr(path, '/');
@@ -98,8 +107,9 @@ const char *ss_log_place_library(const char *path)
         return NULL;
     const char *folder = ss_text("%s/library-%016llx", state, (unsigned long long)hash);
     const char *link = ss_text("%s%s", folder, slash);
-    if (!make_directories(folder) || (symlink(path, link) != 0 && errno != EEXIST) ||
-        !realpath(link, target) || strcmp(target, path) != 0)
+    if (!make_directories(folder) || !is_ours_alone(state) || !is_ours_alone(folder) ||
+        (symlink(path, link) != 0 && errno != EEXIST) || !realpath(link, target) ||
+        strcmp(target, path) != 0)
         return NULL;
     return link;
 }
@@ -110,7 +120,7 @@ static const char *last_link(void)
     return state ? ss_text("%s/last", state) : NULL;
 }
 
-void ss_log_place_remember(const char *directory)
+void ss_log_place_remember(const char *directory, bool removed)
 {
     const char *link = last_link();
     char absolute[PATH_MAX];
@@ -118,7 +128,8 @@ void ss_log_place_remember(const char *directory)
         return;
     /* Made aside and renamed, so that runs at the same time leave one of theirs. */
     const char *fresh = ss_text("%s.%d", link, (int)getpid());
-    if (symlink(absolute, fresh) == 0 && rename(fresh, link) != 0)
+    if (symlink(ss_text("%s%s", absolute, removed ? SS_LOG_PLACE_REMOVED : ""), fresh) == 0 &&
+        rename(fresh, link) != 0)
         unlink(fresh);
 }
 
@@ -134,7 +145,7 @@ const char *ss_log_place_last(void)
 bool ss_log_place_note(const char *directory, const char *path, const char *verdict)
 {
     int fd = open(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory),
-                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     /* Without verdict the path is not needed. One write, as others note theirs at the same time. */
     const char *line = verdict ? ss_text("%s: %s\n", ss_text_clean(path), verdict) : "\n";
     bool noted = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
@@ -147,7 +158,7 @@ void ss_log_place_incomplete(const char *directory)
 {
     /* An empty file takes no room where there is none. */
     int fd = open(ss_text("%s/" SS_LOG_PLACE_INCOMPLETE, directory),
-                  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                  O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd >= 0)
         close(fd);
 }
@@ -157,11 +168,23 @@ bool ss_log_place_is_incomplete(const char *directory)
     return access(ss_text("%s/" SS_LOG_PLACE_INCOMPLETE, directory), F_OK) == 0;
 }
 
+bool ss_log_place_marked(struct ss_report *report, const char *directory)
+{
+    bool marked = ss_log_place_is_incomplete(directory);
+    if (marked && !report->problems)
+        ss_report_problem(report, false, directory,
+                          "not all could be logged there (was the disk full?): what could not was "
+                          "written to standard error");
+    return marked;
+}
+
 void ss_log_place_check(struct ss_report *report, const char *directory)
 {
     struct statvfs room;
+    /* Some file systems know no numbers, and say 0. */
     if (statvfs(directory, &room) == 0 &&
-        ((geteuid() ? room.f_bavail : room.f_bfree) == 0 || (room.f_files && room.f_favail == 0)))
+        ((room.f_blocks && (geteuid() ? room.f_bavail : room.f_bfree) == 0) ||
+         (room.f_files && room.f_favail == 0)))
         ss_report_problem(report, false, directory,
                           "no room is left there: what could not be logged was "
                           "written to standard error");
@@ -174,7 +197,9 @@ bool ss_log_place_is_batch(const char *directory)
 
 size_t ss_log_place_noted(const char *directory, char **verdict)
 {
-    FILE *in = fopen(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), "re");
+    struct stat status;
+    int fd = ss_open_ordinary(ss_text("%s/" SS_LOG_PLACE_PROCESSES, directory), &status);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
     char *line = NULL;
     size_t room = 0, count = 0;
     ssize_t length;

@@ -147,7 +147,7 @@ static void read_line(struct ss_reader *reader, const char *line, size_t length)
     bool ours = json_is_integer(version) && json_is_string(type) &&
                 json_is_string(json_object_get(record, "run"));
     if (!ours) {
-        if (reader->started || reader->stream || !is_foreign(reader))
+        if (reader->started || reader->stream || reader->broken || !is_foreign(reader))
             broken_line(reader);
     } else if (json_integer_value(version) != SS_LOG_VERSION) {
         ss_report_problem(reader->report, true, reader->file,
@@ -338,8 +338,7 @@ static int is_kept_frames(const struct dirent *entry)
     return ss_text_ends(entry->d_name, SS_FRAMES_SUFFIX);
 }
 
-/* For scandir: what cargo strayspan calls the folder of a run, YYYYMMDDTHHMMSSZ-PID. */
-static int is_run_folder(const struct dirent *entry)
+int ss_is_run_folder(const struct dirent *entry)
 {
     return strspn(entry->d_name, "0123456789") == 8 && entry->d_name[8] == 'T' &&
            strspn(entry->d_name + 9, "0123456789") == 6 && entry->d_name[15] == 'Z' &&
@@ -372,7 +371,6 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         return;
     }
     size_t length = strlen(path);
-    bool incomplete = !token && ss_log_place_is_incomplete(path);
     for (int i = 0; i < count; i++) {
         if (!token || strstr(entries[i]->d_name, token))
             read_file(report, ss_text("%s%s%s", path, path[length - 1] == '/' ? "" : "/",
@@ -382,14 +380,11 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
     free(entries);
     if (count > 0 && !token)
         read_kept_frames(report, path);
-    if (incomplete && !report->problems)
-        ss_report_problem(report, false, path,
-                          "not all could be logged there (was the disk full?): what could not was "
-                          "written to standard error");
+    bool incomplete = !token && ss_log_place_marked(report, path);
     if (count > 0 || token || incomplete)
         return;
     /* Of cargo's runs each has a folder of its own, called by its time. */
-    int below = scandir(path, &folders, is_run_folder, alphasort);
+    int below = scandir(path, &folders, ss_is_run_folder, alphasort);
     const char *newest =
         below > 0 ? ss_text("; the newest run below it is %s%s%s", path,
                             path[length - 1] == '/' ? "" : "/", folders[below - 1]->d_name)

@@ -78,6 +78,9 @@ void ss_reader_end(struct ss_reader *reader, bool cut);
 struct dirent;
 int ss_is_log(const struct dirent *entry);
 
+/* The same of the folders of cargo's runs, YYYYMMDDTHHMMSSZ-PID. */
+int ss_is_run_folder(const struct dirent *entry);
+
 /* ---- log_values.c ---------------------------------------------------------------------------- */
 
 /* The text of a key, kept; NULL where it has none. */

@@ -176,7 +176,7 @@ static json_t *invocation_value(const struct ss_report *report)
             list,
             json_pack("{s:s,s:o}", "level", problem->unreadable ? "error" : "warning", "message",
                       message(ss_text("%s: %s", problem->file, problem->message))));
-    set(object, "executionSuccessful", json_boolean(!ss_report_unreadable(report)));
+    set(object, "executionSuccessful", json_boolean(!ss_report_unreadable(report) && !nothing));
     set(object, "toolExecutionNotifications", list);
     return object;
 }

@@ -171,10 +171,13 @@ static int read_flags(int argc, char **argv, struct settings *settings)
     return index;
 }
 
-/* The directory of the last run; NULL, and said: there was none. */
-static const char *last_run(void)
+/* The directory of the last run; *removed: it was, as the run was clean. NULL, and said: there was none. */
+static const char *last_run(bool *removed)
 {
     const char *last = ss_log_place_last();
+    *removed = last && ss_text_ends(last, SS_LOG_PLACE_REMOVED);
+    if (*removed)
+        return ss_text_copy(last, strlen(last) - strlen(SS_LOG_PLACE_REMOVED));
     if (!last)
         fputs("strayspan: no log given, and no run is known\n"
               "       try: strayspan run PROGRAM, or strayspan report LOG\n",
@@ -184,11 +187,11 @@ static const char *last_run(void)
 
 static bool read_last_run(struct ss_report *report)
 {
-    struct stat status;
-    const char *last = last_run();
+    bool removed;
+    const char *last = last_run(&removed);
     if (!last)
         return false;
-    if (stat(last, &status) != 0 && errno == ENOENT) {
+    if (removed) {
         fprintf(stderr, "strayspan: nothing strayed in the last run: its logs (%s) are removed\n",
                 ss_text_clean(last));
         return true;
@@ -255,7 +258,8 @@ static int conclude(const struct settings *settings, struct ss_report *report, F
 
 static int follow(const struct settings *settings, struct ss_report *report, char **paths)
 {
-    const char *directory = *paths ? NULL : last_run();
+    bool removed;
+    const char *directory = *paths ? NULL : last_run(&removed);
     if (!*paths && !directory)
         return SS_EXIT_UNREADABLE;
     char *last[] = {directory ? ss_text_copy(directory, strlen(directory)) : NULL, NULL};

@@ -544,15 +544,16 @@ const char *ss_log_place_make(const char *directory);
  * started by it may run on. NULL: there can be none. */
 const char *ss_log_place_library(const char *path);
 
-/* Remembers directory as that of the last run. */
-void ss_log_place_remember(const char *directory);
+/* Remembers directory as that of the last run; removed: it is about to be. */
+#define SS_LOG_PLACE_REMOVED ".removed"
+void ss_log_place_remember(const char *directory, bool removed);
 
-/* The last run's directory; NULL where there was no run. It no longer exists where that run was
- * clean. */
+/* The last run's directory, with SS_LOG_PLACE_REMOVED behind it where we removed it, as the run was clean; NULL
+ * where there was no run. */
 const char *ss_log_place_last(void);
 
-/* False: it could not be noted. Notes that path was run with its logs in directory, in the file of this name there: a line each, empty
- * or with the verdict on a program that no preload reaches. */
+/* Notes that path was run with its logs in directory, in the file of this name there: a line each, empty or with
+ * the verdict on a program that no preload reaches. False: it could not be noted. */
 #define SS_LOG_PLACE_PROCESSES "processes"
 bool ss_log_place_note(const char *directory, const char *path, const char *verdict);
 
@@ -560,6 +561,9 @@ bool ss_log_place_note(const char *directory, const char *path, const char *verd
 #define SS_LOG_PLACE_INCOMPLETE "incomplete"
 void ss_log_place_incomplete(const char *directory);
 bool ss_log_place_is_incomplete(const char *directory);
+
+/* Makes that a problem of the report, unless it has others. Whether it is marked. */
+bool ss_log_place_marked(struct ss_report *report, const char *directory);
 
 /* Makes it a problem of the report where there is no room left in directory. */
 void ss_log_place_check(struct ss_report *report, const char *directory);

@@ -43,7 +43,7 @@ static struct ss_usage usage = {
 };
 
 /* A runner's line with the options behind --batch that stand in the environment, a line each, as cargo splits a
- * runner at blanks. They are taken from there, as the program is to see nothing of them. */
+ * runner at blanks. They stay there, as the runner does: tests may have cargo run programs. */
 static char **with_environment(int *argc, char **argv)
 {
     const char *value =
@@ -62,7 +62,6 @@ static char **with_environment(int *argc, char **argv)
     }
     memcpy(line + count, argv + 2, ((size_t)*argc - 2) * sizeof *line);
     *argc += (int)count - 2;
-    unsetenv(SS_BATCH_VARIABLE);
     return line;
 }
 
@@ -103,13 +102,17 @@ static pid_t left_behind(const char *mark)
     struct dirent *entry;
     pid_t found = 0;
     while (!found && processes && (entry = readdir(processes))) {
-        char environment[65536];
+        static char environment[1 << 21]; /* as long as the kernel takes one by default */
         pid_t pid = (pid_t)atoi(entry->d_name);
         int fd = pid > 0 && pid != getpid()
                      ? open(ss_text("/proc/%d/environ", (int)pid), O_RDONLY | O_CLOEXEC)
                      : -1;
-        ssize_t length = fd < 0 ? 0 : read(fd, environment, sizeof environment);
-        if (length > 0 && memmem(environment, (size_t)length, mark, strlen(mark)))
+        size_t length = 0;
+        ssize_t got = 1;
+        while (fd >= 0 && got > 0 && length < sizeof environment)
+            if ((got = read(fd, environment + length, sizeof environment - length)) > 0)
+                length += (size_t)got;
+        if (memmem(environment, length, mark, strlen(mark)))
             found = pid;
         if (fd >= 0)
             close(fd);
@@ -220,13 +223,14 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
         ss_log_place_incomplete(directory);
     int status = ss_gate_conclude(gate, &report, child, out);
 
+    bool removed = !left && !gate->log_directory && !ss_report_found(&report) && !report.problems;
     if (!gate->batch)
-        ss_log_place_remember(directory);
+        ss_log_place_remember(directory, removed);
     if (left && !report.nothing_why && !ss_gate_document_alone(gate))
         fprintf(stderr,
                 "strayspan: process %d was left behind and still runs: its logs are in %s\n",
                 (int)left, ss_text_clean(directory));
-    if (!left && !gate->log_directory && !ss_report_found(&report) && !report.problems)
+    if (removed)
         ss_log_place_remove(directory);
     return status;
 }

@@ -157,11 +157,16 @@ static const char *unclosed_quote(const char *options)
     return "";
 }
 
+/* What options begin with that are ours. */
+#define OWN_OPTIONS "quiet=1:history=256:"
+
 const char *ss_shim_options_value(const char *directory, const char *token, const char *more,
                                   const char *label)
 {
     const char *users = getenv(SS_OPTIONS_VARIABLE);
-    if (sets_option(users, "log_path"))
+    /* Another run, of which this is a part, as in a test that starts cargo, has set its own. */
+    bool nested = users && ss_text_starts(users, OWN_OPTIONS);
+    if (!nested && sets_option(users, "log_path"))
         fprintf(stderr,
                 "strayspan: log_path in " SS_OPTIONS_VARIABLE " is not used: the logs of a run go "
                 "to %s (--log-dir)\n",
@@ -174,7 +179,7 @@ const char *ss_shim_options_value(const char *directory, const char *token, cons
         return NULL;
     }
     const char *label_option = label && !strchr(label, '"') ? ss_text("label=\"%s\":", label) : "";
-    return ss_text("quiet=1:history=256:%s%s%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
+    return ss_text(OWN_OPTIONS "%s%s%s:%s:log_path=%c%s/strayspan.%%e.%%p.%%t%s%s.jsonl%c",
                    label_option, users ? users : "", unclosed_quote(users), more, quote, directory,
                    token ? "." : "", token ? token : "", quote);
 }

@@ -32,13 +32,18 @@ static void add(struct ss_suppressions **list, const struct ss_suppression_line 
     (*place)->in_force |= in_force;
 }
 
-static void add_file(struct ss_suppression_file **files, const char *path)
+static void add_file(const struct ss_usage *usage, struct ss_suppression_file **files,
+                     const char *path)
 {
     char absolute[PATH_MAX];
+    bool found = realpath(path, absolute);
+    if (found && (strchr(absolute, '\n') || (strchr(absolute, '"') && strchr(absolute, '\''))))
+        ss_usage_error(usage, "suppressions %s: its path cannot be quoted: move it elsewhere",
+                       ss_text_clean(path));
     while (*files)
         files = &(*files)->next;
     *files = ss_keep(sizeof **files);
-    (*files)->path = realpath(path, absolute) ? ss_text_copy(absolute, strlen(absolute)) : NULL;
+    (*files)->path = found ? ss_text_copy(absolute, strlen(absolute)) : NULL;
 }
 
 void ss_suppressions_load(const struct ss_usage *usage, const char *path,
@@ -63,7 +68,7 @@ void ss_suppressions_load(const struct ss_usage *usage, const char *path,
                        strerror(errno));
     fclose(in);
     free(text);
-    add_file(files, path);
+    add_file(usage, files, path);
 }
 
 void ss_suppressions_logged(struct ss_report *report, const json_t *list)

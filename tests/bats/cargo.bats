@@ -312,6 +312,25 @@ END
     printf '%s\n[target.%s]\nlinker = "cc"\nrustdocflags = ["--cfg", "runner"]\n[target.wasm32-wasip1]\nrunner = "wasmtime"\n' "$source" "$host" >.cargo/config.toml
     under_cargo run -q --manifest-path "$workspace/Cargo.toml" --bin order
     assert_equal "$status" 0
+    # Those of other targets are not meant.
+    cat >.cargo/config.toml <<END
+$source
+[target.'cfg(windows)']
+runner = 'wine'
+[target."cfg(all(target_arch = \\"arm\\", target_os = \\"none\\"))"]
+runner = 'probe'
+END
+    under_cargo run -q --manifest-path "$workspace/Cargo.toml" --bin order
+    assert_equal "$status" 0
+    printf '[target.%s]\nrunner = "mine"\n' "$host" >given.toml
+    under_cargo run -q --config 'build.jobs=1' --config given.toml --manifest-path "$workspace/Cargo.toml" --bin order
+    assert_equal "$status" 125
+    assert_regex "$stderr" "given.toml:2: sets a runner"
+    printf 'include = ["../given.toml"]\n%s\n' "$source" >.cargo/config.toml
+    under_cargo run -q --manifest-path "$workspace/Cargo.toml" --bin order
+    assert_equal "$status" 125
+    assert_regex "$stderr" "given.toml:2: sets a runner"
+    rm .cargo/config.toml
     under_cargo run -q --config "target.$host.runner='mine'" --manifest-path "$workspace/Cargo.toml" --bin order
     assert_equal "$status" 125
     assert_regex "$stderr" "\-\-config .*: sets a runner"
@@ -329,13 +348,12 @@ END
     assert_equal "$status" 0
     assert_regex "$stderr" 'unseen:  1 violation suppressed'
     assert_equal "$(jq -r 'select(.type == "process").options.label' "${strayspan_logs[-1]}")" "a b"
-    # The program sees nothing of that.
-    doctests 2021
-    printf '#[test]\nfn sees() { assert!(std::env::var_os("STRAYSPAN_BATCH").is_none()) }\n' \
-        >"${shop%/*}/src/lib.rs"
-    under_cargo test -q --manifest-path "$shop" --lib
-    assert_equal "$status" 0
-    assert_equal "$(grep -c '^test result: ok' <<<"$output")" 1
+    # A blank of Unicode's is one for cargo too.
+    logs=$BATS_TEST_TMPDIR/$(printf 'my\u3000own')
+    mkdir "$logs"
+    WORKSPACE_BAD=1 under_cargo test -q -p orders
+    assert_equal "$status" 66
+    assert_violation held-across-await --only
     under_cargo --log-dir "$BATS_TEST_TMPDIR/"$'two\nlines' test -q -p orders
     assert_equal "$status" 125
     assert_regex "$stderr" 'two.nlines.*: no line can end'
@@ -414,6 +432,8 @@ fn builds() {
 END
     under_cargo test -q --manifest-path "$shop" --lib
     assert_equal "$status" 0
+    # The runner in there says nothing of a clean program.
+    refute_regex "$stderr" log_path
     run strayspan_query 'select(.type == "process").exe | sub(".*/"; "") | sub("-[0-9a-f]*$"; "")'
     assert_output '"order"'
 }

@@ -129,6 +129,34 @@ error='^error\[foreign-thread-exit\]'
     assert_equal "$(cat errors)" ''
 }
 
+@test "the folders of cargo's runs below a directory, also those that come while it is followed" {
+    mkdir -p runs/20260101T000000Z-1
+    cat begin.part violation.part end.part >runs/20260101T000000Z-1/a.jsonl
+    follow runs
+    wait_for 'foreign-thread-exit'
+    mkdir runs/20260101T000001Z-2
+    strayspan_run "$c/exit_without_enter"
+    cp "$strayspan_log" runs/20260101T000001Z-2/b.jsonl
+    wait_for 'error\[exit-without-enter'
+    kill -INT "$follower"
+    wait "$follower" || true
+    grep -q '^seen: *2 processes' told
+}
+
+@test "a batch's directory that does not hold all opens no gate when it is followed" {
+    mkdir logs
+    jq -c 'select(.type != "violation") | if .rules then .rules |= map_values(.violations = 0 | .fingerprints = 0) else . end' \
+        "$strayspan_log" >logs/a.jsonl
+    for want in 0 2; do
+        follow --check logs
+        sleep 0.5
+        kill -INT "$follower"
+        wait "$follower" && status=0 || status=$?
+        assert_equal "$status" "$want"
+        : >logs/incomplete
+    done
+}
+
 @test "more logs than there may be open files" {
     mkdir logs
     local i

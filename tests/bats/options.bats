@@ -189,6 +189,17 @@ option_names() {
     done
 }
 
+@test "wherever memory ends when it starts, the program runs as it does without" {
+    local limit
+    for ((limit = 3000; limit < 5200; limit += 25)); do
+        run bash -c 'ulimit -v "$1"; exec /bin/true' - "$limit"
+        [ "$status" -eq 0 ] || continue
+        run bash -c 'ulimit -v "$1"; LD_PRELOAD=$2 exec /bin/true 2>/dev/null' - "$limit" "$STRAYSPAN_SHIM"
+        # 127: the loader had no room for it.
+        [ "$status" -eq 0 ] || [ "$status" -eq 127 ] || fail "status $status with $limit KiB"
+    done
+}
+
 @test "argv is logged only with fields=values" {
     strayspan_run "$c/two_misuses" 7
     run strayspan_query 'select(.type == "process") | .argv'

@@ -237,7 +237,9 @@ run_command() {
     done
     report --check "$logs"
     assert_equal "$status" 1
-    run_command --log-dir logs sh -c 'sleep 2 3>&- & exec "$1"' - "$c/legal_handed"
+    # However much there is in its environment.
+    LARGE=$(head -c 100000 /dev/zero | tr '\0' x) \
+        run_command --log-dir logs sh -c 'sleep 2 3>&- & exec "$1"' - "$c/legal_handed"
     assert_success
     assert_regex "$stderr" 'process [0-9]+ was left behind and still runs: its logs are in .*/logs'
 }
@@ -247,11 +249,20 @@ run_command() {
     assert_success
     run find "$XDG_STATE_HOME" -name '*.jsonl'
     assert_output ""
+    report --check
+    assert_success
+    assert_regex "$stderr" 'nothing strayed in the last run'
     run_command "$c/exit_without_enter"
     assert_equal "$status" 66
     run find "$XDG_STATE_HOME/strayspan" -name '*.jsonl'
     assert_equal "${#lines[@]}" 1
-    assert_equal "$(stat -c %a "$(dirname "${lines[0]}")")" 700
+    # Logs that somebody else removed are no clean run's.
+    local folder=${lines[0]%/*}
+    mv "$folder" aside
+    report --check
+    assert_equal "$status" 2
+    mv aside "$folder"
+    assert_equal "$(stat -c %a "$folder")" 700
 }
 
 @test "the user's options hold beside run's own" {
