@@ -4,7 +4,7 @@
  * The descriptor may be taken from us at any time (closefrom, dup2), so its identity is compared
  * before each write and the file is opened again by its absolute path. What cannot go into the file
  * goes to stderr, so that nothing is lost; that a log without it is not all there is to know stands in the
- * record `lost`, for which there is always room. */
+ * record `lost`, for which room is kept where the file system can promise it. */
 #include "log.h"
 #include "module_names.h"
 

@@ -48,9 +48,8 @@ static const char *add_term(struct ss_suppression_line *out, const char *text, s
     if (word < length && text[word] == '=') {
         key = index_of(key_words, SS_SUPPRESSION_ANY, text, word);
         if (key < 0)
-            return "the word before a `=` is none of span, target, file, function and module; a "
-                   "`=` "
-                   "that a pattern holds is `\\=`";
+            return "the word before a `=` is none of span, target, file, function and module; "
+                   "a `=` that a pattern holds is `\\=`";
         length -= word + 1;
         text += word + 1;
     }

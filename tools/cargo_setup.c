@@ -191,8 +191,8 @@ static size_t key_length(const char *line)
 static const char *cfgs_of(const char *triple)
 {
     static const char *cfgs;
-    const char *given = getenv("RUSTC"),
-               *rustc = given && *given ? given : ss_find_program("rustc");
+    const char *given = getenv("RUSTC");
+    const char *rustc = ss_find_program(given && *given ? given : "rustc");
     if (cfgs)
         return cfgs;
     struct question question = {0, NULL};
