@@ -123,7 +123,7 @@ static const char *process_name(const struct ss_process *process)
     return label ? label : slash ? slash + 1 : program;
 }
 
-/* Adds a process to a list that names the first few: a program once, however often it ran. */
+/* The names of the first few of many processes. */
 struct names {
     const char *told[NAMES_MAX];
     size_t count;
@@ -131,6 +131,7 @@ struct names {
     bool more;
 };
 
+/* Adds a process: a program once, however often it ran. */
 static void add_name(struct names *names, const struct ss_process *process)
 {
     const char *name = process_name(process);
