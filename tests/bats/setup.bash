@@ -24,6 +24,13 @@ teardown_file() {
     find "$BATS_RUN_TMPDIR" -name '*.jsonl' -type f -size +0 -exec "$root/tests/validate" {} +
 }
 
+# Of a test that failed: the build that it was at, and how the last run ended.
+build_checked=
+teardown() {
+    [ "${BATS_TEST_COMPLETED-}" ] || [ ! "$build_checked" ] ||
+        printf '# build: %s\n# status: %s\n# stderr: %s\n' "$build_checked" "${status-}" "$(tail -n 8 <<<"${stderr-}")"
+}
+
 # Runs `strayspan run ARG...` with its logs in a folder of the test's, and uses these.
 run_under() {
     strayspan_dir=$(mktemp -d "$BATS_TEST_TMPDIR/strayspan.XXXXXX")
@@ -90,9 +97,10 @@ for_each_build() {
     builds=$(sample_builds "$2" "${3-}")
     [ -n "$builds" ] || skip "no build of ${3:-the samples}; scripts/samples says why"
     while IFS=$'\t' read -r name rule want path; do
-        echo "# build: ${path#"$build"/}"
+        build_checked=${path#"$build"/}
         "$check" "$path" "$want"
     done <<<"$builds"
+    build_checked=
 }
 
 # A program's stderr without what differs from run to run: the numbers of its threads.

@@ -22,6 +22,12 @@ fn main() {
     let (pay, paid) = oneshot::channel();
     let order = runtime.spawn(handle_order(sender, paid));
     let home = started.recv().unwrap();
+    // A runtime does not promise to wake its second worker while the first one is blocked.
+    let handle = runtime.handle().clone();
+    thread::spawn(move || loop {
+        handle.spawn(async {});
+        thread::sleep(std::time::Duration::from_millis(5));
+    });
 
     // A task for each of the two workers; the one at home stays.
     let both_busy = Arc::new(Barrier::new(3));
