@@ -23,6 +23,7 @@
 #include "records.h"
 #include "stacks.h"
 #include "start.h"
+#include "task_files.h"
 #include "threads.h"
 
 enum { PATH_SIZE = 4096, LOWEST_DESCRIPTOR = 100, NAMES_TRIED = 1000, MODE_FORMAT = 0170000 };
@@ -393,6 +394,7 @@ static void prepare(void)
     if (state == UNOPENED) {
         choose_file();
         process.module = ss_module_at(0);
+        process.pid_start = ss_task_start(head.pid);
         emit_record(render_process, &process);
     }
     emit_modules();

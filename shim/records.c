@@ -279,6 +279,7 @@ void ss_record_process(struct ss_line *line, const struct ss_record_head *head,
     key_build_id(line, process->module);
     ss_key_text(line, "strayspan", SS_VERSION);
     ss_key_time(line, "start", process->start);
+    ss_key_number(line, "pid_start", process->pid_start);
     ss_open_object(line, "options");
     for (unsigned i = 0; i < ss_option_count; i++)
         key_option(line, &ss_option_rows[i]);

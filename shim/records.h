@@ -24,7 +24,8 @@ struct ss_process_facts {
     const char *exe; /* path */
     const char *host;
     int parent;
-    uint64_t start; /* CLOCK_REALTIME in ns */
+    uint64_t start;     /* of this image; CLOCK_REALTIME in ns */
+    uint64_t pid_start; /* of the process, see ss_task_start */
     struct ss_module *module;
 };
 

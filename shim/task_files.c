@@ -1,6 +1,6 @@
-/* The files of /proc/self/task/TID: names of threads, and whether they run.
+/* The files of /proc/self/task/TID: names of threads, whether they run, and when they began.
  *
- * Called by threads.c, for reports and at the end of the process; without memory or locks. */
+ * Called by threads.c, for reports and at the end of the process, and by log.c; without memory or locks. */
 #include "task_files.h"
 
 #include <linux/fcntl.h>
@@ -41,13 +41,32 @@ void ss_task_name(int tid, char name[SS_THREAD_NAME])
     }
 }
 
+/* What stands behind the name in "TID (NAME) STATE ..", where the name may hold anything: proc(5)'s third
+ * field and those that follow it. Empty where it cannot be read. */
+static const char *stat_fields(int tid, char *buffer, size_t size)
+{
+    size_t end = read_task_file(tid, "/stat", buffer, size - 1);
+    buffer[end] = 0;
+    const char *name_end = strrchr(buffer, ')');
+    return name_end && name_end[1] ? name_end + 2 : "";
+}
+
 bool ss_task_is_running(int tid)
 {
     char buffer[128];
-    size_t size = read_task_file(tid, "/stat", buffer, sizeof buffer);
-    /* "TID (NAME) STATE ..", where the name may hold anything. */
-    size_t end = size;
-    while (end > 0 && buffer[end - 1] != ')')
-        end--;
-    return end > 0 && end + 1 < size && buffer[end + 1] == 'R';
+    return *stat_fields(tid, buffer, sizeof buffer) == 'R';
+}
+
+uint64_t ss_task_start(int tid)
+{
+    enum { FIRST = 3, START = 22 };
+    char buffer[512];
+    const char *at = stat_fields(tid, buffer, sizeof buffer);
+    for (int field = FIRST; field < START && *at; at++)
+        field += *at == ' ';
+    uint64_t start = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        start = start * 10 + (uint64_t)(*at - '0');
+    /* It is whole where another field follows. */
+    return *at == ' ' ? start : 0;
 }

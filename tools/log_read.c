@@ -19,34 +19,41 @@ enum { BUFFER_SIZE = 1 << 20, RUNS_MAX = 65536, HEAD_LENGTH = 512, HEAD_KIND = 6
 
 /* ---- lines ---- */
 
+/* Adds the process image of a record to the report. */
+static struct ss_process *process_of(struct ss_reader *reader, const char *run,
+                                     const json_t *record)
+{
+    struct ss_report *report = reader->report;
+    struct ss_process *process = ss_keep(sizeof *process);
+    process->run = ss_text_copy(run, strlen(run));
+    process->file = reader->file;
+    process->pid = ss_integer_of(record, "pid", 0);
+    process->next = report->processes;
+    report->processes = process;
+    HASH_ADD_KEYPTR(hh, report->by_run, process->run, strlen(process->run), process);
+    return process;
+}
+
 static struct ss_run *run_of(struct ss_reader *reader, const json_t *record)
 {
     const char *id = json_string_value(json_object_get(record, "run"));
-    struct ss_run *run = reader->runs;
-    while (run && strncmp(run->id, id, sizeof run->id - 1) != 0)
-        run = run->next;
+    struct ss_run *run;
+    size_t length = strnlen(id, sizeof run->id - 1);
+    HASH_FIND(hh, reader->by_id, id, length, run);
     if (run || reader->run_count >= RUNS_MAX)
         return run;
     run = calloc(1, sizeof *run);
     if (!run)
         return NULL;
-    snprintf(run->id, sizeof run->id, "%s", id);
+    memcpy(run->id, id, length);
     run->next = reader->runs;
     reader->runs = run;
+    HASH_ADD(hh, reader->by_id, id[0], length, run);
     reader->run_count++;
-    for (struct ss_process *known = reader->report->processes; known; known = known->next) {
-        if (strcmp(known->run, run->id) != 0)
-            continue;
-        run->process = known;
-        run->repeated = true;
-        return run;
-    }
-    run->process = ss_keep(sizeof *run->process);
-    run->process->run = ss_text_copy(run->id, strlen(run->id));
-    run->process->file = reader->file;
-    run->process->pid = ss_integer_of(record, "pid", 0);
-    run->process->next = reader->report->processes;
-    reader->report->processes = run->process;
+    HASH_FIND(hh, reader->report->by_run, run->id, length, run->process);
+    run->repeated = run->process;
+    if (!run->repeated)
+        run->process = process_of(reader, run->id, record);
     return run;
 }
 
@@ -182,6 +189,7 @@ static void report_missing(struct ss_reader *reader, const struct ss_run *run)
 /* Ends the reading of one file: what has no summary is counted by its lines. */
 static void end_runs(struct ss_reader *reader)
 {
+    HASH_CLEAR(hh, reader->by_id);
     while (reader->runs) {
         struct ss_run *run = reader->runs;
         reader->runs = run->next;

@@ -28,6 +28,7 @@ struct ss_found {
 /* One process image while its log is read. */
 struct ss_run {
     struct ss_run *next;
+    UT_hash_handle hh;
     char id[20];
     struct ss_process *process;
     struct ss_binary *binaries[SS_MODULES_MAX]; /* by module id */
@@ -51,6 +52,7 @@ struct ss_reader {
     size_t head_length;
     size_t run_count;
     struct ss_run *runs; /* the latest first */
+    struct ss_run *by_id;
     struct ss_container_log container;
 };
 

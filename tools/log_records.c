@@ -277,13 +277,35 @@ static void read_module(struct ss_reader *reader, struct ss_run *run, const json
     binary->tracing_subscriber = subscriber ? subscriber : binary->tracing_subscriber;
 }
 
+/* Notes that an image is one of its process, where the record tells which process that is. */
+static const struct ss_images *images_of(struct ss_report *report, const struct ss_process *process,
+                                         const json_t *record)
+{
+    struct ss_images *images;
+    int64_t begun = ss_integer_of(record, "pid_start", 0);
+    if (begun <= 0)
+        return NULL;
+    const char *host = ss_text_of(record, "host");
+    const char *key =
+        ss_text("%s/%lld/%lld", host ? host : "", (long long)process->pid, (long long)begun);
+    HASH_FIND_STR(report->images, key, images);
+    if (!images) {
+        images = ss_keep(sizeof *images);
+        images->key = ss_text_copy(key, strlen(key));
+        HASH_ADD_STR(report->images, key, images);
+    }
+    if (images->latest < process->time)
+        images->latest = process->time;
+    return images;
+}
+
 static void read_process(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
-    (void)reader;
     run->program_path = ss_text_of(record, "exe");
     run->program_build_id = ss_text_of(record, "build_id");
     run->process->program = run->program_path;
     run->process->time = ss_time_of(record, "time");
+    run->process->images = images_of(reader->report, run->process, record);
     run->process->parent = ss_integer_of(record, "ppid", 0);
     run->process->label = ss_text_of(json_object_get(record, "options"), "label");
 }

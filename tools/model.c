@@ -123,12 +123,9 @@ bool ss_report_found(const struct ss_report *report)
     return report->violations || report->suspicions;
 }
 
-bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process)
+bool ss_process_replaced(const struct ss_process *process)
 {
-    for (const struct ss_process *other = report->processes; other; other = other->next)
-        if (!process->summary && other->pid == process->pid && other->time > process->time)
-            return true;
-    return false;
+    return !process->summary && process->images && process->images->latest > process->time;
 }
 
 bool ss_report_partly(const struct ss_report *report)
@@ -142,7 +139,7 @@ bool ss_report_partly(const struct ss_report *report)
 bool ss_report_unfinished(const struct ss_report *report)
 {
     for (const struct ss_process *process = report->processes; process; process = process->next)
-        if (!process->summary && !ss_process_replaced(report, process))
+        if (!process->summary && !ss_process_replaced(process))
             return true;
     return false;
 }

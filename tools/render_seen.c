@@ -253,9 +253,9 @@ static void print_unseen(FILE *out, const struct ss_report *report)
 }
 
 /* Whether an image has no summary and did not make room for another one by exec. */
-static bool is_unfinished(const struct ss_report *report, const struct ss_process *process)
+static bool is_unfinished(const struct ss_process *process)
 {
-    return !process->summary && !ss_process_replaced(report, process);
+    return !process->summary && !ss_process_replaced(process);
 }
 
 static void print_without_summary(FILE *out, const struct ss_report *report)
@@ -264,14 +264,14 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
     size_t count = 0;
     uint64_t replaced = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
-        replaced += ss_process_replaced(report, process);
+        replaced += ss_process_replaced(process);
     if (replaced)
         fprintf(out, "unseen:  %s no counts: replaced by exec\n",
                 replaced == 1 ? "1 process image has"
                               : ss_text("%llu process images have", (unsigned long long)replaced));
     for (const struct ss_process *process = report->processes; process; process = process->next) {
         const char *name = process_name(process);
-        bool known = !is_unfinished(report, process);
+        bool known = !is_unfinished(process);
         for (size_t i = 0; i < count; i++)
             known |= strcmp(told[i], name) == 0;
         if (known || count == sizeof told / sizeof told[0])
@@ -279,7 +279,7 @@ static void print_without_summary(FILE *out, const struct ss_report *report)
         told[count++] = name;
         uint64_t others = 0;
         for (const struct ss_process *other = process->next; other; other = other->next)
-            others += is_unfinished(report, other) && strcmp(process_name(other), name) == 0;
+            others += is_unfinished(other) && strcmp(process_name(other), name) == 0;
         fprintf(out,
                 "unseen:  %s, pid %lld%s: no counts: ended by a signal, _exit or exec, still "
                 "running, or its log had no room; what was logged is told\n",

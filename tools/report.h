@@ -16,6 +16,7 @@
 #include "../shim/log_format.h"
 #include "../shim/rule_table.h"
 #include "command_line.h"
+#include "hash.h"
 #include "terminal.h"
 
 enum { SS_LEVELS = 5, SS_FRAMES_MAX = 64, SS_EVENTS_MAX = 64, SS_PLACES_MAX = 64 };
@@ -261,10 +262,19 @@ struct ss_violation {
 
 /* ---- what was and was not seen --------------------------------------------------------------- */
 
+/* The images that one process ran: exec keeps its pid, and when that began. */
+struct ss_images {
+    char *key; /* host, pid, when the pid began */
+    int64_t latest;
+    UT_hash_handle hh; /* by key */
+};
+
 struct ss_process {
     struct ss_process *next;
+    UT_hash_handle hh; /* by run */
     const char *run, *program, *file;
-    int64_t pid, parent, time; /* parent: its pid, 0 where it is not known */
+    const struct ss_images *images; /* NULL: not known */
+    int64_t pid, parent, time;      /* parent: its pid, 0 where it is not known */
     bool summary;
     const char *label; /* what its options call it, NULL */
     uint64_t created;  /* spans; 0 without a summary */
@@ -312,7 +322,8 @@ struct ss_report {
     size_t suspicion_count;
     void *violation_tree, *suspicion_tree;
     struct ss_binary *binaries;
-    struct ss_process *processes;
+    struct ss_process *processes, *by_run;
+    struct ss_images *images;
     struct ss_program_sites *programs;
     struct ss_problem *problems, **problems_end;
     struct ss_seen seen;
@@ -340,7 +351,7 @@ struct ss_violation *ss_told_by(struct ss_violation *violation);
 bool ss_report_found(const struct ss_report *report);
 
 /* Whether an image made room for another one by exec: then it has no summary. */
-bool ss_process_replaced(const struct ss_report *report, const struct ss_process *process);
+bool ss_process_replaced(const struct ss_process *process);
 
 /* Whether some process has no summary, and no exec explains it: what it saw is not known. */
 bool ss_report_unfinished(const struct ss_report *report);

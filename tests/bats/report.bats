@@ -372,6 +372,14 @@ END
     report before.log "$strayspan_log"
     assert_output --partial 'nothing strayed'
     assert_output --partial '1 process image has no counts: replaced by exec'
+    # A container's first process has pid 1 each time: another process by its host or its beginning.
+    local change
+    for change in '.pid_start += 1' '.host = "another"' '.pid_start = 0' 'del(.pid_start)'; do
+        jq -c "if .type == \"process\" then $change else . end" before.log >other.log
+        report other.log "$strayspan_log"
+        refute_output --partial 'replaced by exec'
+        assert_output --regexp 'legal_handed, pid [0-9]+: no counts: ended by a signal'
+    done
 }
 
 @test "a full disk under --output is named as that" {

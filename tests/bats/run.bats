@@ -81,6 +81,11 @@ run_command() {
     run_under "$c/chain" 3
     assert_equal "$status" 66
     assert_equal "$(strayspan_query 'select(.type == "violation")' | wc -l)" 3
+    # Its images are known as one process's by when that began.
+    assert_regex "$stderr" '2 process images have no counts: replaced by exec'
+    run jq -s -c 'map(select(.type == "process") | .pid_start) | [length, (unique | length), .[0] > 0]' \
+        "${strayspan_logs[@]}"
+    assert_output '[3,1,true]'
 }
 
 @test "nothing to be seen: says so, and why" {
