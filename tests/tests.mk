@@ -91,7 +91,7 @@ unit_tools_cargo_task = tools/cargo_task.c
 unit_tools_cargo_cfg = tools/cargo_cfg.c tools/text.c
 unit_tools_names = $(addprefix tools/,demangle.c text.c)
 unit_flags_tools_names = -liberty
-unit_tools_report = $(addprefix tools/,model.c merge.c log_read.c log_place.c log_records.c log_summary.c log_values.c sightings.c suppressions.c command_line.c file_kind.c \
+unit_tools_report = $(addprefix tools/,model.c merge.c log_read.c log_glance.c log_place.c log_records.c log_summary.c log_values.c sightings.c suppressions.c command_line.c file_kind.c \
 	symbolize.c demangle.c frames.c defects.c text.c) shim/suppression_lines.c
 unit_flags_tools_report = -ldw -lelf -ljansson -liberty
 unit_tools_tests = tools/tests.c $(unit_tools_report)

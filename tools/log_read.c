@@ -340,6 +340,20 @@ int ss_is_log(const struct dirent *entry)
     return ss_text_ends(entry->d_name, ".jsonl");
 }
 
+static const char *log_token; /* of log_of_token */
+
+/* For scandir: whether an entry is a log whose name has the token in it. */
+static int log_of_token(const struct dirent *entry)
+{
+    return ss_is_log(entry) && (!log_token || strstr(entry->d_name, log_token));
+}
+
+int ss_log_names(const char *directory, const char *token, struct dirent ***entries)
+{
+    log_token = token;
+    return scandir(directory, entries, log_of_token, alphasort);
+}
+
 /* For scandir. */
 static int is_kept_frames(const struct dirent *entry)
 {
@@ -373,16 +387,15 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
         return;
     }
     struct dirent **entries = NULL, **folders = NULL;
-    int count = scandir(path, &entries, ss_is_log, alphasort);
+    int count = ss_log_names(path, token, &entries);
     if (count < 0) {
         ss_report_problem(report, true, path, "cannot be read: %s", strerror(errno));
         return;
     }
     size_t length = strlen(path);
     for (int i = 0; i < count; i++) {
-        if (!token || strstr(entries[i]->d_name, token))
-            read_file(report, ss_text("%s%s%s", path, path[length - 1] == '/' ? "" : "/",
-                                      entries[i]->d_name));
+        read_file(report,
+                  ss_text("%s%s%s", path, path[length - 1] == '/' ? "" : "/", entries[i]->d_name));
         free(entries[i]);
     }
     free(entries);

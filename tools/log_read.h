@@ -80,6 +80,10 @@ void ss_reader_end(struct ss_reader *reader, bool cut);
 struct dirent;
 int ss_is_log(const struct dirent *entry);
 
+/* The logs of a directory, those alone whose names have the token in them where it is not NULL: as scandir, sorted;
+ * the entries and their list are the caller's. From one thread. */
+int ss_log_names(const char *directory, const char *token, struct dirent ***entries);
+
 /* The same of the folders of cargo's runs, YYYYMMDDTHHMMSSZ-PID. */
 int ss_is_run_folder(const struct dirent *entry);
 

@@ -382,6 +382,10 @@ void ss_withhold(struct ss_violation *violation);
  * files of a directory whose name holds it. What cannot be read is a problem of the report. */
 void ss_log_read(struct ss_report *report, const char *path, const char *token);
 
+/* Whether a directory's logs with the token in their names tell of nothing but what ran and was seen, as far as
+ * their text tells that at a glance: then ss_log_read has nothing to find there, which takes longer. */
+bool ss_log_is_clean(const char *directory, const char *token);
+
 /* ---- symbolize.c ----------------------------------------------------------------------------- */
 
 /* The frames at a return address: innermost first, the inlined ones before the function they are

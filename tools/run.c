@@ -199,7 +199,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
      * reads the logs of all sees it. */
     pid_t left = gate->batch ? 0 : left_behind(token ? token : directory);
     ss_report_init(&report);
-    ss_log_read(&report, directory, token);
+    if (!gate->batch || gate->require_hooked || !token || !ss_log_is_clean(directory, token))
+        ss_log_read(&report, directory, token);
     if (report.files == 0)
         report.problems = NULL; /* an empty directory is no problem here */
     ss_log_place_check(&report, directory);

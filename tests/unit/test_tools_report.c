@@ -401,6 +401,52 @@ static void test_history(void)
     CHECK(report.violations->history.left_out == 100 - SS_EVENTS_MAX);
 }
 
+/* ---- a glance ---- */
+
+/* Whether a directory with these logs is clean at a glance: the second is of another run. */
+static bool is_clean(const char *text, const char *others)
+{
+    char folder[] = "/tmp/tools_report-XXXXXX";
+    const char *texts[] = {text, others}, *paths[2];
+    if (!mkdtemp(folder))
+        abort();
+    for (int i = 0; i < 2; i++) {
+        paths[i] = ss_text("%s/a.run-%d.jsonl", folder, i);
+        FILE *file = fopen(paths[i], "we");
+        if (!file || fputs(texts[i], file) < 0 || fclose(file) != 0)
+            abort();
+    }
+    bool clean = ss_log_is_clean(folder, "run-0");
+    for (int i = 0; i < 2; i++)
+        unlink(paths[i]);
+    rmdir(folder);
+    return clean;
+}
+
+static void test_glance(void)
+{
+    const char *begin = ss_text("%s%s", process(FIRST), module(FIRST, "/no/app"));
+    const char *found = violation(FIRST, print_a, 1), *end = summary(FIRST, 0, 0);
+    const char *clean = ss_text("%s%s", begin, end);
+    CHECK(is_clean(clean, found));
+    CHECK(is_clean(begin, "")); /* it was killed */
+    CHECK(is_clean(line(FIRST, "module", "\"path\":\"/a\\\"violations\\\":1\"}"), ""));
+    CHECK(!is_clean(ss_text("%s%s%s", begin, found, end), ""));
+    CHECK(!is_clean(ss_text("%s%s", begin, line(FIRST, "suspicion", "\"rule\":\"x\"}")), ""));
+    CHECK(!is_clean(ss_text("%s%s", begin, line(FIRST, "lost", "\"why\":\"x\"}")), ""));
+    /* What was counted, and had no room. */
+    CHECK(!is_clean(ss_text("%s%s", begin, summary(FIRST, 1, 1)), ""));
+    CHECK(!is_clean(ss_text("%s%s", begin, summary(FIRST, 10, 1)), ""));
+    CHECK(!is_clean(line(FIRST, "summary", "\"rules\":{},\"suspicions\":1}"), ""));
+    /* What is not whole. */
+    CHECK(!is_clean(ss_text("%.*s", (int)strlen(clean) - 1, clean), ""));
+    CHECK(!is_clean(ss_text("%.*s\n", (int)strlen(clean) - 2, clean), ""));
+    CHECK(!is_clean(ss_text("%s\n", clean), ""));
+    CHECK(!is_clean("", ""));
+    CHECK(!is_clean("text\n", ""));
+    CHECK(!ss_log_is_clean("/no/such/folder", "run-0"));
+}
+
 /* ---- blame ---- */
 
 static struct ss_violation blamed(int rule, const char *file, const char *subscriber,
@@ -504,6 +550,7 @@ int main(void)
     test_worse();
     test_consequences();
     test_history();
+    test_glance();
     test_blame();
     test_places();
     return failures != 0;
