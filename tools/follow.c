@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hash.h"
@@ -21,7 +22,14 @@
 #include "render.h"
 #include "text.h"
 
-enum { TURN_MS = 200, FILES_MAX = 4, SPARE_DESCRIPTORS = 32, HEAD_MAX = 160 };
+enum {
+    TURN_MS = 200,
+    TURN_MS_MAX = 2000,
+    REST = 9,
+    FILES_MAX = 4,
+    SPARE_DESCRIPTORS = 32,
+    HEAD_MAX = 160
+};
 
 /* One file that a log's name has stood for. */
 struct file {
@@ -394,10 +402,20 @@ static void say_waiting(struct following *following)
     }
 }
 
-/* Waits for the next turn. False: nobody reads what is written to out any more. */
-static bool wait_for_turn(FILE *out, const sigset_t *signals)
+static int64_t now_ms(void)
 {
-    const struct timespec turn = {0, TURN_MS * 1000000L};
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits for the turn after the one that began then: where there are many logs to look at, a tenth of the time
+ * at most is spent on them. False: nobody reads what is written to out any more. */
+static bool wait_for_turn(int64_t begun, FILE *out, const sigset_t *signals)
+{
+    int64_t rest = REST * (now_ms() - begun);
+    rest = rest < TURN_MS ? TURN_MS : rest > TURN_MS_MAX ? TURN_MS_MAX : rest;
+    const struct timespec turn = {rest / 1000, rest % 1000 * 1000000};
     struct pollfd reader = {fileno(out), 0, 0};
     return ppoll(&reader, 1, &turn, signals) <= 0 || !(reader.revents & POLLERR);
 }
@@ -436,6 +454,7 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
         return false;
     do {
         /* What was written before we were told to stop is read. */
+        const int64_t begun = now_ms();
         over = stopped || is_over(&following);
         look_for_logs(&following);
         for (struct tail *tail = following.tails; tail; tail = tail->hh.next)
@@ -443,7 +462,7 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
         say_waiting(&following);
         done = show(&following, style, out);
         if (!over && done)
-            read = wait_for_turn(out, &before);
+            read = wait_for_turn(begun, out, &before);
     } while (!over && done && read);
     if (!read)
         raise(SIGPIPE); /* as a write would; where it is ignored, the next one tells */
