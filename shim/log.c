@@ -394,7 +394,7 @@ static void prepare(void)
     if (state == UNOPENED) {
         choose_file();
         process.module = ss_module_at(0);
-        process.pid_start = ss_task_start(head.pid);
+        process.pid_start = ss_process_start();
         emit_record(render_process, &process);
     }
     emit_modules();

@@ -25,7 +25,7 @@ struct ss_process_facts {
     const char *host;
     int parent;
     uint64_t start;     /* of this image; CLOCK_REALTIME in ns */
-    uint64_t pid_start; /* of the process, see ss_task_start */
+    uint64_t pid_start; /* of the process, see ss_process_start */
     struct ss_module *module;
 };
 

@@ -1,4 +1,4 @@
-/* The files of /proc/self/task/TID: names of threads, whether they run, and when they began.
+/* The files of /proc/self/task/TID: names of threads, and whether they run; and when the process began.
  *
  * Called by threads.c, for reports and at the end of the process, and by log.c; without memory or locks. */
 #include "task_files.h"
@@ -8,7 +8,18 @@
 
 #include "prim.h"
 
-/* Reads a file of /proc/self/task/TID; returns its length, 0 where there is none. */
+/* Reads a file; returns its length, 0 where there is none. */
+static size_t read_file(const char *path, char *buffer, size_t size)
+{
+    long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    long got = ss_sys_read((int)fd, buffer, size);
+    (void)ss_sys_close((int)fd);
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* The same with a file of /proc/self/task/TID. */
 static size_t read_task_file(int tid, const char *file, char *buffer, size_t size)
 {
     char path[48] = "/proc/self/task/";
@@ -20,13 +31,7 @@ static size_t read_task_file(int tid, const char *file, char *buffer, size_t siz
     size_t used = strlen(path);
     memcpy(path + used, digits + at, sizeof digits - at);
     memcpy(path + strlen(path), file, strlen(file) + 1);
-
-    long fd = ss_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    long got = ss_sys_read((int)fd, buffer, size);
-    (void)ss_sys_close((int)fd);
-    return got > 0 ? (size_t)got : 0;
+    return read_file(path, buffer, size);
 }
 
 void ss_task_name(int tid, char name[SS_THREAD_NAME])
@@ -41,12 +46,11 @@ void ss_task_name(int tid, char name[SS_THREAD_NAME])
     }
 }
 
-/* What stands behind the name in "TID (NAME) STATE ..", where the name may hold anything: proc(5)'s third
- * field and those that follow it. Empty where it cannot be read. */
-static const char *stat_fields(int tid, char *buffer, size_t size)
+/* What stands behind the name in "TID (NAME) STATE ..", where the name may hold anything, of so many bytes with
+ * room for one more: proc(5)'s third field and those that follow it. Empty where there is none. */
+static const char *stat_fields(char *buffer, size_t length)
 {
-    size_t end = read_task_file(tid, "/stat", buffer, size - 1);
-    buffer[end] = 0;
+    buffer[length] = 0;
     const char *name_end = strrchr(buffer, ')');
     return name_end && name_end[1] ? name_end + 2 : "";
 }
@@ -54,14 +58,15 @@ static const char *stat_fields(int tid, char *buffer, size_t size)
 bool ss_task_is_running(int tid)
 {
     char buffer[128];
-    return *stat_fields(tid, buffer, sizeof buffer) == 'R';
+    return *stat_fields(buffer, read_task_file(tid, "/stat", buffer, sizeof buffer - 1)) == 'R';
 }
 
-uint64_t ss_task_start(int tid)
+uint64_t ss_process_start(void)
 {
     enum { FIRST = 3, START = 22 };
     char buffer[512];
-    const char *at = stat_fields(tid, buffer, sizeof buffer);
+    /* Of whatever namespace /proc is, this is our own. */
+    const char *at = stat_fields(buffer, read_file("/proc/self/stat", buffer, sizeof buffer - 1));
     for (int field = FIRST; field < START && *at; at++)
         field += *at == ' ';
     uint64_t start = 0;

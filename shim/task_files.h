@@ -11,8 +11,8 @@ SS_HIDDEN void ss_task_name(int tid, char name[SS_THREAD_NAME]);
 /* Whether the thread is on its way: neither asleep nor gone. False where that cannot be read. */
 SS_HIDDEN bool ss_task_is_running(int tid);
 
-/* When the thread began, in clock ticks since the machine did; 0 where that cannot be read. That of
- * the process's first thread is the process's own: exec keeps it. */
-SS_HIDDEN uint64_t ss_task_start(int tid);
+/* When the process began, in clock ticks since the machine did: exec keeps that. 0 where it cannot be
+ * read. */
+SS_HIDDEN uint64_t ss_process_start(void);
 
 #endif

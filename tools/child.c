@@ -139,11 +139,18 @@ static char **environment_with(const struct ss_variable *variables)
     return result;
 }
 
+static struct sigaction child_action; /* of SIGCHLD, as inherited */
+
+void ss_child_begin(void)
+{
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(SIGCHLD, &action, &child_action);
+}
+
 /* What the child is to become, and what is said back where it cannot. */
 struct birth {
     const char *path;
     char **argv, **environment;
-    struct sigaction child_action;
     sigset_t mask;
     volatile int error;
 };
@@ -151,7 +158,7 @@ struct birth {
 /* The child's part, in our memory: nothing of it is changed but the error. */
 _Noreturn static void become(struct birth *birth)
 {
-    sigaction(SIGCHLD, &birth->child_action, NULL);
+    sigaction(SIGCHLD, &child_action, NULL);
     sigprocmask(SIG_SETMASK, &birth->mask, NULL);
     execve(birth->path, birth->argv, birth->environment);
     /* A script without `#!` is the shell's, as with any other program that starts programs. */
@@ -165,16 +172,11 @@ bool ss_child_run(const char *path, char **argv, const struct ss_variable *envir
                   struct ss_child *child)
 {
     struct birth birth = {.path = path, .argv = argv, .environment = environment_with(environment)};
-    const struct sigaction child_default = {.sa_handler = SIG_DFL};
     sigset_t signals;
     sigfillset(&signals);
     for (size_t i = 0; i < sizeof synchronous_signals / sizeof synchronous_signals[0]; i++)
         sigdelset(&signals, synchronous_signals[i]);
     sigprocmask(SIG_BLOCK, &signals, &birth.mask);
-    /* An inherited SIG_IGN would take the child's status from us; the child is to have it all the same, for which
-     * posix_spawn has no means. */
-    sigaction(SIGCHLD, &child_default, &birth.child_action);
-
     /* We have one thread, which goes on where the child's image is another: the pages of both need no copy, which
      * is felt where each test of hundreds is a process. */
     child->pid = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
@@ -182,6 +184,7 @@ bool ss_child_run(const char *path, char **argv, const struct ss_variable *envir
         become(&birth);
     if (child->pid < 0) {
         fprintf(stderr, "strayspan: cannot start a process: %s\n", strerror(errno));
+        sigprocmask(SIG_SETMASK, &birth.mask, NULL);
         return false;
     }
     child->exec_error = birth.error;
@@ -192,6 +195,7 @@ bool ss_child_run(const char *path, char **argv, const struct ss_variable *envir
 
 int ss_child_become(const char *path, char **argv)
 {
+    sigaction(SIGCHLD, &child_action, NULL);
     execv(path, argv);
     int problem = errno;
     fprintf(stderr, "strayspan: %s: cannot be executed: %s\n", ss_text_clean(path),

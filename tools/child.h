@@ -17,10 +17,14 @@ struct ss_variable {
     const char *name, *value;
 };
 
+/* Takes what becomes of our children into our own hands: an inherited SIG_IGN would take their status from us.
+ * The programs that are run here get it all the same. First of all calls. */
+void ss_child_begin(void);
+
 /* Runs the file at path with argv to its end, with environment (up to a row with a NULL name) over our
  * own. Until then signals that are sent to us are handed on, and those of a terminal are left to it;
  * afterwards they end us, but for those that come within a second or so of its end. False, and said:
- * no process could be made for it. Once in a process's life, from its one thread. */
+ * no process could be made for it, and all is as before. Once in a process's life, from its one thread. */
 bool ss_child_run(const char *path, char **argv, const struct ss_variable *environment,
                   struct ss_child *child);
 

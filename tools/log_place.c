@@ -79,8 +79,8 @@ const char *ss_log_place_make(const char *directory)
     }
     struct stat status = {0};
     if (!realpath(directory, absolute) || stat(absolute, &status) != 0 ||
-        access(absolute, W_OK | X_OK) != 0 || !S_ISDIR(status.st_mode)) {
-        fprintf(stderr, "strayspan: log directory %s: cannot be written: %s\n",
+        access(absolute, R_OK | W_OK | X_OK) != 0 || !S_ISDIR(status.st_mode)) {
+        fprintf(stderr, "strayspan: log directory %s: cannot be used: %s\n",
                 ss_text_clean(directory),
                 S_ISDIR(status.st_mode) ? strerror(errno) : "not a directory");
         return NULL;

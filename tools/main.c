@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../shim/log_format.h"
+#include "child.h"
 #include "commands.h"
 #include "text.h"
 
@@ -52,6 +53,7 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
+    ss_child_begin();
     if (argc < 2) {
         print_help(stderr);
         return SS_EXIT_UNREADABLE;

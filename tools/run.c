@@ -200,9 +200,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     pid_t left = gate->batch ? 0 : left_behind(token ? token : directory);
     ss_report_init(&report);
     if (!gate->batch || gate->require_hooked || !token || !ss_log_is_clean(directory, token))
-        ss_log_read(&report, directory, token);
-    if (report.files == 0)
-        report.problems = NULL; /* an empty directory is no problem here */
+        ss_log_read(&report, directory,
+                    token ? token : ""); /* that there is none is no problem here */
     ss_log_place_check(&report, directory);
     ss_report_prepare(&report, &gate->style);
     /* Whoever reads the logs of a batch may find its programs gone. Where this cannot be written, they have no
@@ -291,7 +290,7 @@ int ss_run(int argc, char **argv)
                                               {doctest ? SS_TEST_DOCTEST_VARIABLE : NULL, path},
                                               {NULL, NULL}};
     if (!ss_child_run(path, program, environment, &child)) {
-        child.status = SS_EXIT_FAILED;
+        child.status = unwatched(&gate, path, program);
     } else if (child.exec_error) {
         struct stat status = {0};
         bool is_directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);

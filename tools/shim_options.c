@@ -123,6 +123,10 @@ void ss_shim_options_check(const struct ss_usage *usage, const char *text)
             value += quote != 0;
             char ends[2] = {quote ? quote : ':', 0};
             size_t length = strcspn(value, ends);
+            /* It would swallow what is put behind. */
+            if (quote && !value[length])
+                ss_usage_error(usage, "option `--options`: %.*s: its quote is not closed",
+                               (int)name, text);
             check_option(usage, text, name, value, length);
             text = value + length;
             text += *text && *text == quote;

@@ -88,6 +88,13 @@ run_command() {
     assert_output '[3,1,true]'
 }
 
+@test "the images of a process are known where /proc is another namespace's" {
+    unshare -rp true 2>/dev/null || skip "no pid namespace can be made here"
+    run --separate-stderr timeout 60 unshare -rpf "$STRAYSPAN" run --log-dir logs "$c/chain" 3
+    assert_equal "$status" 66
+    assert_regex "$stderr" '2 process images have no counts: replaced by exec'
+}
+
 @test "nothing to be seen: says so, and why" {
     for program in ls python3; do
         run_command "$program" --version
@@ -154,6 +161,10 @@ run_command() {
     run_command --exitcode=many ls
     assert_equal "$status" 125
     assert_regex "$stderr" many
+    # It would swallow where the log is to be.
+    run_command --options "quiet=1:label='x" ls
+    assert_equal "$status" 125
+    assert_regex "$stderr" 'label: its quote is not closed'
 }
 
 @test "a log folder that cannot be used: 125, named, and the program is not run" {
@@ -162,6 +173,57 @@ run_command() {
     assert_equal "$status" 125
     assert_regex "$stderr" 'file/x'
     [ ! -e ran ]
+}
+
+@test "a log folder that cannot be listed: 125, named, and the program is not run" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    cp "$STRAYSPAN" "$STRAYSPAN_SHIM" "$folder"
+    install -d -m 300 -o 65534 "$folder/logs"
+    run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups \
+        "$folder/strayspan" run --log-dir "$folder/logs" echo ran
+    rm -r "$folder"
+    assert_equal "$status" 125
+    assert_output ''
+    assert_equal "$stderr" "strayspan: log directory $folder/logs: cannot be used: Permission denied"
+}
+
+@test "whoever starts it ignores the end of children: nothing is lost, and the program inherits that" {
+    ignoring=(python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$STRAYSPAN")
+    run --separate-stderr timeout 60 "${ignoring[@]}" run sh -c 'exit 7'
+    assert_equal "$status" 7
+    # Signal 17 is bit 16.
+    run --separate-stderr timeout 60 "${ignoring[@]}" run grep SigIgn /proc/self/status
+    assert_equal $((0x${output##*[[:space:]]} >> 16 & 1)) 1
+    run --separate-stderr timeout 60 "${ignoring[@]}" run --log-dir logs "$c/foreign_thread_exit"
+    assert_equal "$status" 66
+    run timeout 60 "${ignoring[@]}" probe "$c/plain_hello"
+    assert_equal "$status" 1
+    run timeout 60 "${ignoring[@]}" probe no-such-file
+    assert_equal "$status" 2
+}
+
+@test "a process cannot be made: 125, and named; a batch whose status counts elsewhere runs the program" {
+    [ "$(id -u)" = 0 ] || skip 'not root'
+    folder=$(mktemp -d)
+    chmod 777 "$folder"
+    cp "$STRAYSPAN" "$STRAYSPAN_SHIM" "$folder"
+    # Of a user who has no other process.
+    alone=(setpriv --reuid 61234 --regid 61234 --clear-groups prlimit --nproc=0)
+    "${alone[@]}" sh -c 'true & wait' 2>/dev/null && rm -r "$folder" && skip 'no such limit here'
+    run --separate-stderr "${alone[@]}" "$folder/strayspan" run --log-dir "$folder/logs" echo ran
+    first=$status:$output:$stderr
+    run --separate-stderr "${alone[@]}" "$folder/strayspan" run --batch --exitcode=0 --log-dir "$folder/logs" echo ran
+    ls "$folder/logs" >listed
+    rm -r "$folder"
+    assert_equal "$first" '125::strayspan: cannot start a process: Resource temporarily unavailable'
+    assert_success
+    assert_output ran
+    run cat listed
+    assert_line incomplete
 }
 
 @test "options after the program are the program's" {
