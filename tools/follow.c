@@ -161,11 +161,11 @@ static void read_on(struct tail *tail, struct file *file)
         tail->ended = tail->reader.stream || file->input.total;
 }
 
-/* Whether all of a log's processes have written their last record. */
+/* Whether all of a log's processes have written their last record: what exec replaced writes no other. */
 static bool is_complete(const struct tail *tail)
 {
     for (const struct ss_run *run = tail->reader.runs; run; run = run->next)
-        if (!run->process->summary)
+        if (!run->process->summary && !ss_process_replaced(run->process))
             return false;
     return tail->reader.runs;
 }

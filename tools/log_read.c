@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,7 @@
 #include "kept_frames.h"
 #include "text.h"
 
-enum { BUFFER_SIZE = 1 << 20, RUNS_MAX = 65536, HEAD_LENGTH = 512, HEAD_KIND = 65536 };
+enum { BUFFER_SIZE = 1 << 20, HEAD_LENGTH = 512, HEAD_KIND = 65536 };
 
 /* ---- lines ---- */
 
@@ -40,16 +41,15 @@ static struct ss_run *run_of(struct ss_reader *reader, const json_t *record)
     struct ss_run *run;
     size_t length = strnlen(id, sizeof run->id - 1);
     HASH_FIND(hh, reader->by_id, id, length, run);
-    if (run || reader->run_count >= RUNS_MAX)
+    if (run)
         return run;
     run = calloc(1, sizeof *run);
     if (!run)
-        return NULL;
+        uthash_fatal("out of memory");
     memcpy(run->id, id, length);
     run->next = reader->runs;
     reader->runs = run;
     HASH_ADD(hh, reader->by_id, id[0], length, run);
-    reader->run_count++;
     HASH_FIND(hh, reader->report->by_run, run->id, length, run->process);
     run->repeated = run->process;
     if (!run->repeated)
@@ -165,9 +165,7 @@ static void read_line(struct ss_reader *reader, const char *line, size_t length)
         reader->stopped = true;
     } else {
         reader->started = true;
-        struct ss_run *run = run_of(reader, record);
-        if (run)
-            ss_read_record(reader, run, record);
+        ss_read_record(reader, run_of(reader, record), record);
     }
     json_decref(record);
 }
@@ -300,7 +298,10 @@ void ss_reader_end(struct ss_reader *reader, bool cut)
 static void read_descriptor(struct ss_reader *reader, int fd)
 {
     struct ss_input input = {.fd = fd};
-    ss_input_read(reader, &input);
+    struct pollfd more = {fd, POLLIN, 0};
+    /* Not to block may be a state of a standard input that others share. */
+    while (ss_input_read(reader, &input))
+        poll(&more, 1, -1);
     bool cut = ss_input_end(reader, &input);
     if (input.total == 0 && !reader->stopped) {
         ss_report_problem(reader->report, true, reader->file,

@@ -31,7 +31,8 @@ struct ss_run {
     UT_hash_handle hh;
     char id[20];
     struct ss_process *process;
-    struct ss_binary *binaries[SS_MODULES_MAX]; /* by module id */
+    struct ss_binary **binaries; /* by module id */
+    size_t binary_count;
     struct ss_binary *program;
     const char *program_path, *program_build_id;
     bool repeated;                      /* another file of this report has the same run */
@@ -50,7 +51,6 @@ struct ss_reader {
     uint64_t line, broken, broken_first;
     const char *head; /* the first bytes of the file, while its first line is read */
     size_t head_length;
-    size_t run_count;
     struct ss_run *runs; /* the latest first */
     struct ss_run *by_id;
     struct ss_container_log container;

@@ -61,7 +61,7 @@ static void add_found(struct ss_run *run, struct ss_violation *violation,
 {
     struct ss_found *found = calloc(1, sizeof *found);
     if (!found)
-        return;
+        uthash_fatal("out of memory");
     *found = (struct ss_found){.print = *print,
                                .violation = violation,
                                .serial = violation->span.serial,
@@ -258,6 +258,16 @@ static void read_module(struct ss_reader *reader, struct ss_run *run, const json
     if (id <= 0 || id >= SS_MODULES_MAX || !path)
         return;
     struct ss_binary *binary = intern_binary(reader->report, path, ss_text_of(record, "build_id"));
+    if ((size_t)id >= run->binary_count) {
+        size_t count = (size_t)id + 8;
+        struct ss_binary **more = reallocarray(run->binaries, count, sizeof(struct ss_binary *));
+        if (!more)
+            uthash_fatal("out of memory");
+        memset(more + run->binary_count, 0,
+               (count - run->binary_count) * sizeof(struct ss_binary *));
+        run->binaries = more;
+        run->binary_count = count;
+    }
     run->binaries[id] = binary;
     if (run->program_path && strcmp(path, run->program_path) == 0) {
         run->program = binary;
@@ -441,6 +451,7 @@ void ss_free_run(struct ss_run *run)
     HASH_CLEAR(by_serial, run->open);
     free_found(&run->found);
     free_found(&run->suspected);
+    free(run->binaries);
     free(run);
 }
 

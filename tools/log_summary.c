@@ -69,14 +69,14 @@ static void add_call_sites(struct ss_report *report, const struct ss_run *run, c
 
 static void add_silent(const struct ss_run *run, const json_t *ids)
 {
-    for (int id = 1; id < SS_MODULES_MAX; id++) {
+    for (size_t id = 1; id < run->binary_count; id++) {
         struct ss_binary *binary = run->binaries[id];
         if (!binary || !binary->subscribers)
             continue;
         size_t index;
         json_t *item;
         bool silent = false;
-        json_array_foreach(ids, index, item) silent |= json_integer_value(item) == id;
+        json_array_foreach(ids, index, item) silent |= json_integer_value(item) == (json_int_t)id;
         binary->silent |= silent;
         binary->called |= !silent;
     }

@@ -54,7 +54,7 @@ int64_t ss_time_of(const json_t *object, const char *key)
 
 static struct ss_binary *binary_of(const struct ss_run *run, int64_t id)
 {
-    return id > 0 && id < SS_MODULES_MAX ? run->binaries[id] : NULL;
+    return id > 0 && (uint64_t)id < run->binary_count ? run->binaries[id] : NULL;
 }
 
 static struct ss_stack stack_of(const struct ss_run *run, const json_t *object)

@@ -267,6 +267,21 @@ as_process() {
     assert_equal "$(cat errors)" ''
 }
 
+@test "a log in a directory whose process went on as another program by exec is closed" {
+    mkdir logs
+    as_process 10 begin.part violation.part >logs/a.jsonl
+    follow logs
+    wait_for span_10
+    [ "$(find "/proc/$follower/fd" -lname '*a.jsonl' | wc -l)" -eq 1 ]
+    as_process 11 begin.part violation.part end.part | sed 's/"time":"30/"time":"31/' >logs/b.jsonl
+    wait_for span_11
+    sleep 0.5
+    [ "$(find "/proc/$follower/fd" -lname '*.jsonl' | wc -l)" -eq 0 ]
+    finish
+    assert_success
+    assert_line --regexp '^seen: +2 processes'
+}
+
 @test "nobody reads what is told any more: it ends, as at a write" {
     cat begin.part violation.part >log
     run timeout 20 bash -c '"$STRAYSPAN" report --follow log | head -n 1; exit "${PIPESTATUS[0]}"'

@@ -41,6 +41,18 @@ END
     done
 }
 
+@test "standard input that does not block is read to its end" {
+    { head -n 2 good.jsonl && sleep 0.5 && tail -n +3 good.jsonl; } | {
+        run timeout 20 python3 -c 'import os, sys
+os.set_blocking(0, False)
+os.execv(sys.argv[1], sys.argv[1:])' "$STRAYSPAN" report --check -
+        declare -p status output >result
+    }
+    source result
+    assert_equal "$status" 1
+    assert_output --partial 'foreign-thread-exit'
+}
+
 @test "every command names what may not be read, and tells the rest" {
     [ "$(id -u)" = 0 ] || skip 'not root'
     local command name
