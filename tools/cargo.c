@@ -181,6 +181,7 @@ static void read_logs(struct ss_report *report, const char *directory, bool may_
 {
     if (access(directory, F_OK) == 0) {
         ss_log_read(report, directory, NULL);
+        ss_log_end(report);
         /* What was run may all be out of reach: an empty directory is no problem. */
         if (!report->files && !ss_log_place_is_incomplete(directory) &&
             access(directory, R_OK | X_OK) == 0)

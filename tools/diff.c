@@ -103,6 +103,7 @@ static void read_logs(struct comparison *comparison, enum side side,
     struct ss_report report;
     ss_report_init(&report);
     ss_log_read(&report, comparison->paths[side], NULL);
+    ss_log_end(&report);
     ss_report_prepare(&report, &style);
     for (const struct ss_problem *problem = report.problems; problem; problem = problem->next)
         say_problem(comparison, problem->unreadable, problem->file, problem->message);

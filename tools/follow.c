@@ -164,10 +164,10 @@ static void read_on(struct tail *tail, struct file *file)
 /* Whether all of a log's processes have written their last record: what exec replaced writes no other. */
 static bool is_complete(const struct tail *tail)
 {
-    for (const struct ss_run *run = tail->reader.runs; run; run = run->next)
-        if (!run->process->summary && !ss_process_replaced(run->process))
+    for (const struct ss_part *part = tail->reader.parts; part; part = part->next)
+        if (!part->run->process->summary && !ss_process_replaced(part->run->process))
             return false;
-    return tail->reader.runs;
+    return tail->reader.parts;
 }
 
 static void finish(struct following *following, struct tail *tail)
@@ -386,6 +386,7 @@ static void finish_all(struct following *following)
             update(following, tail);
         finish(following, tail);
     }
+    ss_log_end(following->report);
 }
 
 static void say_waiting(struct following *following)

@@ -35,26 +35,51 @@ static struct ss_process *process_of(struct ss_reader *reader, const char *run,
     return process;
 }
 
-static struct ss_run *run_of(struct ss_reader *reader, const json_t *record)
+/* The run of an input's first record of it: a new one, the rest of one that is in another file, or again what was
+ * read before, where a file is given twice. */
+static struct ss_run *open_run(struct ss_reader *reader, const char *id, const json_t *record)
 {
-    const char *id = json_string_value(json_object_get(record, "run"));
+    struct ss_report *report = reader->report;
+    const char *type = json_string_value(json_object_get(record, "type"));
+    struct ss_process *process;
     struct ss_run *run;
-    size_t length = strnlen(id, sizeof run->id - 1);
-    HASH_FIND(hh, reader->by_id, id, length, run);
-    if (run)
+    HASH_FIND_STR(report->by_run, id, process);
+    HASH_FIND_STR(report->runs, id, run);
+    if (run && !(run->begun && type && strcmp(type, SS_LOG_PROCESS) == 0))
         return run;
     run = calloc(1, sizeof *run);
     if (!run)
         uthash_fatal("out of memory");
-    memcpy(run->id, id, length);
-    run->next = reader->runs;
-    reader->runs = run;
-    HASH_ADD(hh, reader->by_id, id[0], length, run);
-    HASH_FIND(hh, reader->report->by_run, run->id, length, run->process);
-    run->repeated = run->process;
-    if (!run->repeated)
-        run->process = process_of(reader, run->id, record);
+    snprintf(run->id, sizeof run->id, "%s", id);
+    run->repeated = process;
+    if (process) {
+        run->process = process;
+        run->program_path = process->program;
+        run->program_build_id = process->build_id;
+    } else {
+        run->process = process_of(reader, id, record);
+        HASH_ADD_STR(report->runs, id, run);
+    }
     return run;
+}
+
+static struct ss_run *run_of(struct ss_reader *reader, const json_t *record)
+{
+    const char *id = json_string_value(json_object_get(record, "run"));
+    struct ss_part *part;
+    size_t length = strnlen(id, sizeof part->id - 1);
+    HASH_FIND(hh, reader->by_id, id, length, part);
+    if (part)
+        return part->run;
+    part = calloc(1, sizeof *part);
+    if (!part)
+        uthash_fatal("out of memory");
+    memcpy(part->id, id, length);
+    part->run = open_run(reader, part->id, record);
+    part->next = reader->parts;
+    reader->parts = part;
+    HASH_ADD(hh, reader->by_id, id[0], length, part);
+    return part->run;
 }
 
 static void broken_line(struct ss_reader *reader)
@@ -84,7 +109,7 @@ static bool known_repeat(struct ss_reader *reader, const char *line, size_t leng
     static const char violation[] = "{\"v\":1,\"type\":\"" SS_LOG_VIOLATION "\"";
     static const char run_key[] = "\"run\":\"", print_key[] = "\"fingerprint\":\"";
     static const char first[] = "\"count\":1,", error[] = "\"severity\":\"error\"";
-    struct ss_run *run = reader->runs;
+    struct ss_run *run = reader->parts ? reader->parts->run : NULL;
     if (!run || line[length - 1] != '}')
         return false;
     if (length > sizeof lookup && memcmp(line, lookup, sizeof lookup - 1) == 0)
@@ -171,29 +196,40 @@ static void read_line(struct ss_reader *reader, const char *line, size_t length)
 }
 
 /* What the process counted, and no line tells: the disk was full, or the log was cut. */
-static void report_missing(struct ss_reader *reader, const struct ss_run *run)
+static void report_missing(struct ss_report *report, const struct ss_run *run)
 {
     for (int rule = 0; rule < SS_RULE_COUNT; rule++) {
         if (run->repeated || run->expected[rule] <= run->written[rule])
             continue;
         uint64_t missing = run->expected[rule] - run->written[rule];
-        ss_report_problem(reader->report, true, reader->file,
+        ss_report_problem(report, true, run->process->file,
                           "%s of pid %lld %s not written to it (%s; is the disk full?)",
                           ss_count_text(missing, "violation"), (long long)run->process->pid,
                           missing == 1 ? "was" : "were", ss_rule_rows[rule].code);
     }
 }
 
-/* Ends the reading of one file: what has no summary is counted by its lines. */
-static void end_runs(struct ss_reader *reader)
+/* Ends a run: where it has no summary, what was found is counted by its lines. */
+static void end_run(struct ss_report *report, struct ss_run *run)
+{
+    struct ss_reader reader = {.report = report, .file = run->process->file};
+    if (!run->repeated)
+        HASH_DEL(report->runs, run);
+    ss_end_run(&reader, run);
+    report_missing(report, run);
+    ss_free_run(run);
+}
+
+/* Ends the runs of which nothing more can come. */
+static void end_parts(struct ss_reader *reader)
 {
     HASH_CLEAR(hh, reader->by_id);
-    while (reader->runs) {
-        struct ss_run *run = reader->runs;
-        reader->runs = run->next;
-        ss_end_run(reader, run);
-        report_missing(reader, run);
-        ss_free_run(run);
+    while (reader->parts) {
+        struct ss_part *part = reader->parts;
+        reader->parts = part->next;
+        if (part->run->repeated || part->run->process->summary)
+            end_run(reader->report, part->run);
+        free(part);
     }
 }
 
@@ -292,7 +328,7 @@ bool ss_input_end(struct ss_reader *reader, struct ss_input *input)
 void ss_reader_end(struct ss_reader *reader, bool cut)
 {
     report_broken(reader, cut);
-    end_runs(reader);
+    end_parts(reader);
 }
 
 static void read_descriptor(struct ss_reader *reader, int fd)
@@ -312,6 +348,39 @@ static void read_descriptor(struct ss_reader *reader, int fd)
     ss_reader_end(reader, cut);
 }
 
+/* A log that begins in the midst of a run. */
+struct ss_rest {
+    struct ss_rest *next;
+    const char *path;
+    off_t size;
+    char begin[128]; /* its first bytes, NUL-terminated: no two records begin alike */
+};
+
+/* For qsort: the one that begins earlier first, and of two that begin with the same record the longer one. */
+static int compare_begins(const void *a, const void *b)
+{
+    const struct ss_rest *one = *(struct ss_rest *const *)a, *other = *(struct ss_rest *const *)b;
+    const char *time = strstr(one->begin, "\"time\":"), *later = strstr(other->begin, "\"time\":");
+    int order = strcmp(time ? time : "", later ? later : "");
+    return order ? order : (one->size < other->size) - (one->size > other->size);
+}
+
+/* Leaves a file for later that begins in the midst of a run, as what a rotation leaves: what it has to say
+ * may need what other files tell, which are read before it. */
+static bool left_for_later(struct ss_report *report, const char *path, int fd, off_t size)
+{
+    static const char any[] = "{\"v\":1,\"type\":\"", first[] = SS_LOG_PROCESS "\"";
+    struct ss_rest rest = {.path = path, .size = size};
+    if (report->ending || pread(fd, rest.begin, sizeof rest.begin - 1, 0) <= 0 ||
+        !ss_text_starts(rest.begin, any) || ss_text_starts(rest.begin + sizeof any - 1, first))
+        return false;
+    rest.next = report->rests;
+    report->rests = ss_keep(sizeof rest);
+    *report->rests = rest;
+    report->rest_count++;
+    return true;
+}
+
 static void read_file(struct ss_report *report, const char *path)
 {
     struct ss_reader reader = {.report = report, .file = path};
@@ -328,6 +397,8 @@ static void read_file(struct ss_report *report, const char *path)
         ss_report_problem(report, true, path, "cannot be read: %s", strerror(errno));
     } else if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) {
         ss_report_problem(report, true, path, "not a strayspan log: not a file");
+    } else if (S_ISREG(status.st_mode) && left_for_later(report, path, fd, status.st_size)) {
+        report->files--;
     } else {
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
         read_descriptor(&reader, fd);
@@ -415,4 +486,20 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
     for (int i = 0; i < below; i++)
         free(folders[i]);
     free(folders);
+}
+
+void ss_log_end(struct ss_report *report)
+{
+    struct ss_rest **rests = ss_keep((report->rest_count + 1) * sizeof(struct ss_rest *));
+    for (size_t i = report->rest_count; i-- > 0; report->rests = report->rests->next)
+        rests[i] = report->rests;
+    qsort(rests, report->rest_count, sizeof(struct ss_rest *), compare_begins);
+    report->ending = true;
+    for (size_t i = 0; i < report->rest_count; i++)
+        if (i == 0 || strcmp(rests[i]->begin, rests[i - 1]->begin) != 0)
+            read_file(report, rests[i]->path);
+    report->ending = false;
+    report->rest_count = 0;
+    while (report->runs)
+        end_run(report, report->runs);
 }

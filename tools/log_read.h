@@ -25,21 +25,31 @@ struct ss_found {
     UT_hash_handle hh, by_serial;
 };
 
-/* One process image while its log is read. */
+enum { SS_RUN_ID = 20 };
+
+/* One process image while its log is read, which may be in several files, as after a rotation. */
 struct ss_run {
-    struct ss_run *next;
-    UT_hash_handle hh;
-    char id[20];
+    UT_hash_handle hh; /* by id, in the report */
+    char id[SS_RUN_ID];
     struct ss_process *process;
+    bool begun;                  /* its process record was read */
     struct ss_binary **binaries; /* by module id */
     size_t binary_count;
     struct ss_binary *program;
     const char *program_path, *program_build_id;
-    bool repeated;                      /* another file of this report has the same run */
+    bool repeated;                      /* what is read of it now was read before: a file's own */
     uint64_t written[SS_RULE_COUNT];    /* first lines of a fingerprint */
     uint64_t expected[SS_RULE_COUNT];   /* how many the summary has counted */
     struct ss_found *found, *suspected; /* violations, suspicions: by fingerprint */
     struct ss_found *open; /* the suspicions that nothing ended, by the span's serial */
+};
+
+/* What one input holds of a run. */
+struct ss_part {
+    struct ss_part *next;
+    struct ss_run *run;
+    char id[SS_RUN_ID];
+    UT_hash_handle hh; /* by id, in the reader */
 };
 
 struct ss_reader {
@@ -51,8 +61,8 @@ struct ss_reader {
     uint64_t line, broken, broken_first;
     const char *head; /* the first bytes of the file, while its first line is read */
     size_t head_length;
-    struct ss_run *runs; /* the latest first */
-    struct ss_run *by_id;
+    struct ss_part *parts; /* the latest first */
+    struct ss_part *by_id;
     struct ss_container_log container;
 };
 
@@ -73,7 +83,7 @@ bool ss_input_read(struct ss_reader *reader, struct ss_input *input);
 /* Ends an input whose end has been read: true where its last line is cut. fd stays open. */
 bool ss_input_end(struct ss_reader *reader, struct ss_input *input);
 
-/* Ends a reader: what has no summary is counted by its lines, what could not be read is told. */
+/* Ends a reader: what could not be read is told. The rest of a run that has no summary may be elsewhere. */
 void ss_reader_end(struct ss_reader *reader, bool cut);
 
 /* Whether a directory's entry is a log by its name: for scandir. */

@@ -311,9 +311,11 @@ static const struct ss_images *images_of(struct ss_report *report, const struct 
 
 static void read_process(struct ss_reader *reader, struct ss_run *run, const json_t *record)
 {
+    run->begun = true;
     run->program_path = ss_text_of(record, "exe");
     run->program_build_id = ss_text_of(record, "build_id");
     run->process->program = run->program_path;
+    run->process->build_id = run->program_build_id;
     run->process->time = ss_time_of(record, "time");
     run->process->images = images_of(reader->report, run->process, record);
     run->process->parent = ss_integer_of(record, "ppid", 0);

@@ -199,6 +199,7 @@ static bool read_last_run(struct ss_report *report)
     report->logs = last;
     report->by_group = ss_log_place_is_batch(last);
     ss_log_read(report, last, NULL);
+    ss_log_end(report);
     return true;
 }
 
@@ -210,6 +211,7 @@ bool ss_report_read(struct ss_report *report, char **paths)
         ss_log_read(report, *paths, NULL);
         report->by_group |= ss_log_place_is_batch(*paths);
     }
+    ss_log_end(report);
     return true;
 }
 

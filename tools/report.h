@@ -272,7 +272,7 @@ struct ss_images {
 struct ss_process {
     struct ss_process *next;
     UT_hash_handle hh; /* by run */
-    const char *run, *program, *file;
+    const char *run, *program, *build_id, *file;
     const struct ss_images *images; /* NULL: not known */
     int64_t pid, parent, time;      /* parent: its pid, 0 where it is not known */
     bool summary;
@@ -324,6 +324,11 @@ struct ss_report {
     struct ss_binary *binaries;
     struct ss_process *processes, *by_run;
     struct ss_images *images;
+    /* Until ss_log_end: the runs of which more may come, by id, and files that begin in the midst of one. */
+    struct ss_run *runs;
+    struct ss_rest *rests;
+    size_t rest_count;
+    bool ending;
     struct ss_program_sites *programs;
     struct ss_problem *problems, **problems_end;
     struct ss_seen seen;
@@ -381,6 +386,9 @@ void ss_withhold(struct ss_violation *violation);
 /* Adds a log, a directory of logs, or with "-" standard input, to the report. With token, only the
  * files of a directory whose name holds it. What cannot be read is a problem of the report. */
 void ss_log_read(struct ss_report *report, const char *path, const char *token);
+
+/* Ends the reading: of one run there may be logs in several files. Before anything else is done with the report. */
+void ss_log_end(struct ss_report *report);
 
 /* Whether a directory's logs with the token in their names tell of nothing but what ran and was seen, as far as
  * their text tells that at a glance: then ss_log_read has nothing to find there, which takes longer. */

@@ -202,6 +202,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
     if (!gate->batch || gate->require_hooked || !token || !ss_log_is_clean(directory, token))
         ss_log_read(&report, directory,
                     token ? token : ""); /* that there is none is no problem here */
+    ss_log_end(&report);
     ss_log_place_check(&report, directory);
     ss_report_prepare(&report, &gate->style);
     /* Whoever reads the logs of a batch may find its programs gone. Where this cannot be written, they have no

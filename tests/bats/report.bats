@@ -382,6 +382,29 @@ END
     done
 }
 
+@test "a log that was rotated is read as one, in whatever order its parts are given, and however often" {
+    local program count part whole order
+    for program in "many_misuses 3" "ends kill"; do
+        # shellcheck disable=SC2086 # words
+        strayspan_run --options repeat=0 "$c/"$program
+        cp "$strayspan_log" whole.log
+        report whole.log
+        whole=$output
+        count=$(wc -l <whole.log)
+        [ "$count" -gt 2 ]
+        for ((part = 1; part < count; part++)); do
+            head -n "$part" whole.log >first.log
+            tail -n +$((part + 1)) whole.log >then.log
+            for order in 'first.log then.log' 'then.log first.log' 'then.log first.log ./first.log ./then.log'; do
+                # shellcheck disable=SC2086 # words
+                report $order
+                assert_equal "$output" "$whole"
+                assert_equal "$stderr" ''
+            done
+        done
+    done
+}
+
 @test "a full disk under --output is named as that" {
     make_log
     report --output /dev/full log.jsonl

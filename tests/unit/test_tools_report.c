@@ -67,6 +67,7 @@ static void read_more(struct ss_report *report, const char *text, size_t length)
         abort();
     close(fd);
     ss_log_read(report, path, NULL);
+    ss_log_end(report);
     unlink(path);
 }
 
