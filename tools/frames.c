@@ -15,7 +15,6 @@ static const struct {
 } crate_kinds[] = {
     {"std", SS_FRAME_STD},          {"core", SS_FRAME_STD},
     {"alloc", SS_FRAME_STD},        {"backtrace", SS_FRAME_STD},
-    {"__rust*", SS_FRAME_STD},      {"rust_*", SS_FRAME_STD},
     {"tracing", SS_FRAME_TRACING},  {"tracing-*", SS_FRAME_TRACING},
     {"tokio", SS_FRAME_RUNTIME},    {"tokio-*", SS_FRAME_RUNTIME},
     {"futures", SS_FRAME_RUNTIME},  {"futures-*", SS_FRAME_RUNTIME},
@@ -164,9 +163,7 @@ static const char *crate_of_function(const char *function)
     }
     size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     bool path = at[length] == ':' && at[length + 1] == ':';
-    return length && (path || ss_text_starts(at, "__rust") || ss_text_starts(at, "rust_"))
-               ? ss_text_copy(at, length)
-               : NULL;
+    return length && path ? ss_text_copy(at, length) : NULL;
 }
 
 static bool is_system_path(const char *path)
@@ -187,7 +184,16 @@ static bool is_program_crate(const struct ss_binary *binary, const char *crate)
     return !crate[at] && (!name[at] || name[at] == '-' || name[at] == '.');
 }
 
-static enum ss_frame_kind kind_without_file(struct ss_frame *frame)
+/* Whether crate is the one that makes the span, which is the reader's: cargo gives the paths of others absolute. */
+static bool is_span_crate(const struct ss_span *span, const char *crate)
+{
+    size_t length = strlen(crate);
+    return span->target && span->file && *span->file != '/' &&
+           strncmp(span->target, crate, length) == 0 &&
+           (!span->target[length] || ss_text_starts(span->target + length, "::"));
+}
+
+static enum ss_frame_kind kind_without_file(struct ss_frame *frame, const struct ss_span *span)
 {
     enum ss_frame_kind kind;
     const struct ss_binary *binary = frame->address.binary;
@@ -200,13 +206,18 @@ static enum ss_frame_kind kind_without_file(struct ss_frame *frame)
         return SS_FRAME_SYSTEM;
     frame->crate = crate_of_function(frame->function);
     if (!frame->crate)
-        return SS_FRAME_UNKNOWN;
-    if (kind_of_crate(frame->crate, &kind))
-        return kind;
-    return binary && is_program_crate(binary, frame->crate) ? SS_FRAME_OWN : SS_FRAME_UNKNOWN;
+        return ss_text_starts(frame->function, "__rust") || ss_text_starts(frame->function, "rust_")
+                   ? SS_FRAME_STD
+                   : SS_FRAME_UNKNOWN;
+    /* Asked first, as it may be called like crates of others; but what std is made of is called so alone. */
+    bool known = kind_of_crate(frame->crate, &kind);
+    if (!(known && kind == SS_FRAME_STD) &&
+        ((binary && is_program_crate(binary, frame->crate)) || is_span_crate(span, frame->crate)))
+        return SS_FRAME_OWN;
+    return known ? kind : SS_FRAME_UNKNOWN;
 }
 
-static enum ss_frame_kind kind_of_frame(struct ss_frame *frame)
+static enum ss_frame_kind kind_of_frame(struct ss_frame *frame, const struct ss_span *span)
 {
     enum ss_frame_kind kind;
     const struct ss_binary *binary = frame->address.binary;
@@ -214,7 +225,7 @@ static enum ss_frame_kind kind_of_frame(struct ss_frame *frame)
     if (ss_text_starts(frame->function, "strayspan_"))
         return SS_FRAME_TRACING;
     if (!frame->file)
-        return kind_without_file(frame);
+        return kind_without_file(frame, span);
     if (library_path(frame->file))
         return SS_FRAME_STD;
     if (ss_crate_of_path(frame->file, &frame->crate, &frame->version))
@@ -250,7 +261,7 @@ static void find_own(struct ss_frame *frames, size_t count)
     }
 }
 
-static struct ss_frames frames_of(const struct ss_stack *stack)
+static struct ss_frames frames_of(const struct ss_stack *stack, const struct ss_span *span)
 {
     struct ss_frame all[4 * SS_FRAMES_MAX] = {{0}};
     size_t count = 0, room = sizeof all / sizeof all[0];
@@ -258,7 +269,7 @@ static struct ss_frames frames_of(const struct ss_stack *stack)
         struct ss_frames part = ss_symbolize(stack->addresses[i]);
         for (size_t j = 0; j < part.count && count < room; j++) {
             all[count] = part.frames[j];
-            all[count].kind = kind_of_frame(&all[count]);
+            all[count].kind = kind_of_frame(&all[count], span);
             count++;
         }
     }
@@ -268,22 +279,22 @@ static struct ss_frames frames_of(const struct ss_stack *stack)
     return frames;
 }
 
-static void fill_site(struct ss_site *site)
+static void fill_site(struct ss_site *site, const struct ss_span *span)
 {
-    site->frames = frames_of(&site->stack);
-    site->thread_frames = frames_of(&site->thread.stack);
+    site->frames = frames_of(&site->stack, span);
+    site->thread_frames = frames_of(&site->thread.stack, span);
 }
 
 void ss_frames_fill(struct ss_violation *violation)
 {
     for (int i = 0; i < SS_SITE_COUNT; i++)
-        fill_site(&violation->sites[i]);
+        fill_site(&violation->sites[i], &violation->span);
     for (int kind = 0; kind < SS_CONSEQUENCE_COUNT; kind++)
         for (struct ss_consequence *at = violation->consequences[kind].first; at; at = at->next)
-            fill_site(&at->at);
+            fill_site(&at->at, &violation->span);
     for (size_t i = 0; i < violation->history.count; i++) {
         struct ss_event *event = &violation->history.events[i];
-        event->frames = frames_of(&(struct ss_stack){1, &event->site});
+        event->frames = frames_of(&(struct ss_stack){1, &event->site}, &violation->span);
     }
 }
 

@@ -420,6 +420,42 @@ END
     done
 }
 
+@test "the reader's crate is the reader's, whatever it is called, where no path tells that" {
+    cd "$BATS_TEST_TMPDIR"
+    local crate
+    for crate in rust_shop tokio_shop async_shop; do
+        # In the program's own crate, and in another one of the workspace, that makes the span.
+        for name in "${crate/_/-}" app; do
+            cat >program.c <<CODE
+#include "shim/strayspan.h"
+static const struct strayspan_site site = {"job", "$crate::jobs", "src/jobs.rs", 1, 2};
+__attribute__((noinline)) void first(void) __asm__("_ZN${#crate}${crate}5first17h0123456789abcdefE");
+void first(void)
+{
+    strayspan_exit(&site, strayspan_new(&site, &site));
+    __asm__("");
+}
+void std_start(void) __asm__("_ZN3std2rt10lang_start17h0123456789abcdefE");
+__attribute__((noinline)) void std_start(void)
+{
+    first();
+    __asm__("");
+}
+int main(void)
+{
+    std_start();
+    __asm__("");
+}
+CODE
+            "${CC:-cc}" -I"$root" -O1 -o "$name" program.c
+            strayspan_run "./$name"
+            report "$strayspan_log"
+            assert_output --regexp "--> src/jobs.rs:1  $crate::first"
+            assert_output --partial 'blame: your code'
+        done
+    done
+}
+
 @test "a binary that was built anew since is named, and not symbolized" {
     cd "$BATS_TEST_TMPDIR"
     local function
