@@ -118,16 +118,16 @@ static json_t *blame_value(const struct ss_blame *blame)
     return object;
 }
 
-/* Field names alone, or names and values. */
+/* The fields with their values, or with null for each. */
 static json_t *fields_value(json_t *fields, bool with_values)
 {
     if (with_values)
         return fields ? json_incref(fields) : json_object();
-    json_t *names = json_array(), *value;
+    json_t *names = json_object(), *value;
     const char *key;
     json_object_foreach(fields, key, value)
     {
-        json_array_append_new(names, ss_json_text(key));
+        set(names, key, json_null());
     }
     return names;
 }

@@ -80,17 +80,19 @@ END
 
 check_json() {
     run timeout 120 "$STRAYSPAN" run --format json --with-values --options fields=values:lookups=1 --output sample.json "$1"
-    assert_json sample.json
+    "$STRAYSPAN" run --format json --output names.json "$1" >/dev/null 2>&1 || true
+    assert_json sample.json names.json
     [ "$(jq '[.violations, .suspicions] | flatten | length' sample.json)" -gt 0 ] || fail "nothing was found in $1"
 }
 
 @test "JSON: as its schema says, of runs and of logs, with values, look-ups, suspicions and consequences" {
     make_logs logs
     report --format json --with-values --output all.json logs missing.jsonl
+    report --format json --output names.json logs missing.jsonl
     printf '*:*\n' >supp
     "$STRAYSPAN" report --format json --suppressions supp --output suppressed.json logs
     "$STRAYSPAN" run --format json --output nothing.json true
-    assert_json all.json suppressed.json nothing.json
+    assert_json all.json names.json suppressed.json nothing.json
     assert_equal "$(jq -c '[(.violations | length), (.seen.suppressions | length)]' suppressed.json)" '[0,1]'
     # The schema says something.
     jq '.violations[0].severity = "bad"' all.json >bad.json
