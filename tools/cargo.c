@@ -213,6 +213,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, char **ar
         report.nothing_why = why_nothing(&report, directory, &report.nothing_advice);
     if (!clean)
         report.logs = directory;
+    if (report.nothing_why && !report.processes)
+        ss_log_place_nothing(&report, directory);
     int status = child->status;
     /* A document is written in any case, as somebody may wait for it. */
     if (!idle)

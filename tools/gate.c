@@ -130,13 +130,7 @@ static bool write_report(struct ss_report *report, const struct ss_gate *gate, F
     if (!memory)
         return false;
     if (report->nothing_why) {
-        fprintf(memory, SS_YELLOW "strayspan: NOTHING WAS CHECKED" SS_PLAIN ": %s\n",
-                ss_text_clean_to(report->nothing_why, 400));
-        if (report->nothing_advice)
-            fprintf(memory, "    to do: %s\n", ss_text_clean_to(report->nothing_advice, 400));
-        for (size_t i = 0; i < report->nothing_defect_count; i++)
-            fprintf(memory, "    known defect in it: %s\n",
-                    ss_text_clean_to(report->nothing_defects[i], 400));
+        ss_render_nothing(memory, report);
     } else if (!ss_report_found(report) && !report->problems) {
         ss_render_clean(memory, report);
     }

@@ -212,6 +212,44 @@ size_t ss_log_place_noted(const char *directory, char **verdict)
     return count;
 }
 
+void ss_log_place_nothing(const struct ss_report *report, const char *directory)
+{
+    int fd = open(ss_text("%s/" SS_LOG_PLACE_NOTHING, directory),
+                  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!out)
+        return;
+    fprintf(out, "%s\n%s\n", ss_text_clean(report->nothing_why),
+            report->nothing_advice ? ss_text_clean(report->nothing_advice) : "");
+    fclose(out);
+}
+
+/* The next line, kept, without its end; NULL where it is empty or there is none. */
+static const char *next_line(FILE *in)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length = in ? getline(&line, &room, in) : -1;
+    const char *kept = length > 1 ? ss_text_copy(line, (size_t)length - 1) : NULL;
+    free(line);
+    return kept;
+}
+
+bool ss_log_place_nothing_there(struct ss_report *report, const char *directory)
+{
+    struct stat status;
+    int fd = ss_open_ordinary(ss_text("%s/" SS_LOG_PLACE_NOTHING, directory), &status);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+    const char *why = next_line(in);
+    if (why) {
+        report->nothing_why = why;
+        report->nothing_advice = next_line(in);
+    }
+    if (in)
+        fclose(in);
+    return why;
+}
+
 void ss_log_place_remove(const char *directory)
 {
     DIR *stream = opendir(directory);
@@ -220,6 +258,7 @@ void ss_log_place_remove(const char *directory)
         if (ss_text_ends(entry->d_name, ".jsonl") ||
             ss_text_ends(entry->d_name, SS_FRAMES_SUFFIX) ||
             strcmp(entry->d_name, SS_LOG_PLACE_PROCESSES) == 0 ||
+            strcmp(entry->d_name, SS_LOG_PLACE_NOTHING) == 0 ||
             strcmp(entry->d_name, SS_LOG_PLACE_INCOMPLETE) == 0)
             unlinkat(dirfd(stream), entry->d_name, 0);
     if (stream)

@@ -474,7 +474,7 @@ void ss_log_read(struct ss_report *report, const char *path, const char *token)
     if (count > 0 && !token)
         read_kept_frames(report, path);
     bool incomplete = !token && ss_log_place_marked(report, path);
-    if (count > 0 || token || incomplete)
+    if (count > 0 || token || incomplete || ss_log_place_nothing_there(report, path))
         return;
     /* Of cargo's runs each has a folder of its own, called by its time. */
     int below = scandir(path, &folders, ss_is_run_folder, alphasort);
@@ -500,6 +500,8 @@ void ss_log_end(struct ss_report *report)
             read_file(report, rests[i]->path);
     report->ending = false;
     report->rest_count = 0;
+    if (report->processes)
+        report->nothing_why = report->nothing_advice = NULL; /* not of all that was read */
     while (report->runs)
         end_run(report, report->runs);
 }

@@ -366,3 +366,14 @@ void ss_render_clean(FILE *out, const struct ss_report *report)
     print_unseen(out, report);
     print_without_summary(out, report);
 }
+
+void ss_render_nothing(FILE *out, const struct ss_report *report)
+{
+    fprintf(out, SS_YELLOW "strayspan: NOTHING WAS CHECKED" SS_PLAIN ": %s\n",
+            ss_text_clean_to(report->nothing_why, 400));
+    if (report->nothing_advice)
+        fprintf(out, "    to do: %s\n", ss_text_clean_to(report->nothing_advice, 400));
+    for (size_t i = 0; i < report->nothing_defect_count; i++)
+        fprintf(out, "    known defect in it: %s\n",
+                ss_text_clean_to(report->nothing_defects[i], 400));
+}

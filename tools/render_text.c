@@ -356,6 +356,10 @@ void ss_render_text(FILE *out, const struct ss_report *report, const struct ss_s
             if (!at->shown)
                 ss_print_violation(out, at, report, style);
     const char *verdict = ss_verdict_text(report);
+    if (!report->ran && report->nothing_why) {
+        ss_render_nothing(out, report);
+        return;
+    }
     if (verdict)
         fprintf(out, "%s%s" SS_PLAIN "\n", ss_text_starts(verdict, "NOTHING") ? SS_YELLOW : "",
                 verdict);

@@ -283,7 +283,7 @@ int ss_report(int argc, char **argv)
         return follow(&settings, &report, argv + index);
     if (!ss_report_read(&report, argv + index))
         return SS_EXIT_UNREADABLE;
-    if (!report.files && !report.problems && settings.style.format->marked)
+    if (!report.files && !report.problems && settings.style.format->marked && !report.nothing_why)
         return settings.require_hooked ? SS_EXIT_UNREADABLE : 0; /* it was clean, which was said */
 
     /* What cannot be read is said on stderr too: the report may go to a file. */

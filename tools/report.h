@@ -506,6 +506,9 @@ void ss_render_markdown(FILE *out, const struct ss_report *report, const struct 
 void ss_render_seen(FILE *out, const struct ss_report *report);
 void ss_render_clean(FILE *out, const struct ss_report *report);
 
+/* Prints that nothing was checked, why, and what to do: report->nothing_why is set. */
+void ss_render_nothing(FILE *out, const struct ss_report *report);
+
 const struct ss_format *ss_format_of(const char *name);
 
 /* The options that `run` and `report` share: rows for their tables, and what the rows do. */
@@ -596,6 +599,14 @@ bool ss_log_place_is_batch(const char *directory);
 
 /* How many were noted; *verdict is the first of their verdicts, or left alone where there is none. */
 size_t ss_log_place_noted(const char *directory, char **verdict);
+
+/* Leaves word, in a file of this name, why the report's run left no log in directory: for reports that are made of
+ * it later. report->nothing_why is set. */
+#define SS_LOG_PLACE_NOTHING "nothing"
+void ss_log_place_nothing(const struct ss_report *report, const char *directory);
+
+/* Takes from there why there is no log in directory. False: nobody left word. */
+bool ss_log_place_nothing_there(struct ss_report *report, const char *directory);
 
 /* Removes a run's directory with the logs in it. */
 void ss_log_place_remove(const char *directory);

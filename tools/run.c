@@ -222,6 +222,8 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
         report.logs = directory;
     if (report.problems && ss_gate_leaves(gate))
         ss_log_place_incomplete(directory);
+    if (report.nothing_why && !report.processes && !gate->batch && gate->log_directory)
+        ss_log_place_nothing(&report, directory);
     int status = ss_gate_conclude(gate, &report, child, out);
 
     bool removed = !left && !gate->log_directory && !ss_report_found(&report) && !report.problems;

@@ -405,6 +405,30 @@ END
     done
 }
 
+@test "a run that left no log has left word why: its report says so, in each format" {
+    run_bare "$STRAYSPAN" run --log-dir "$BATS_TEST_TMPDIR/logs" true
+    said=$stderr
+    cd "$BATS_TEST_TMPDIR"
+    assert_equal "$(ls logs)" nothing
+    report --check logs
+    assert_success
+    assert_output "$said"
+    assert_equal "$stderr" ''
+    report --require-hooked logs
+    assert_equal "$status" 2
+    local format
+    for format in json sarif junit markdown; do
+        report --format "$format" --output "as.$format" logs
+        assert_success
+        run -0 grep -i 'nothing was checked\|no `tracing` in it' "as.$format"
+    done
+    # Beside another one's it is of no matter.
+    make_log
+    report --check logs log.jsonl
+    assert_equal "$status" 1
+    refute_output --partial 'NOTHING WAS CHECKED'
+}
+
 @test "a full disk under --output is named as that" {
     make_log
     report --output /dev/full log.jsonl
