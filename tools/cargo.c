@@ -203,6 +203,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, char **ar
     ss_report_init(&report);
     report.by_group = true;
     read_logs(&report, directory, task == SS_CARGO_RUNS && child->status == 0);
+    ss_deny_check(&report, &gate->deny);
     ss_report_prepare(&report, &gate->style);
     bool clean = !ss_report_found(&report) && !report.problems;
     bool idle = clean && is_idle(directory, task, child);

@@ -28,6 +28,11 @@ void ss_gate_flag(const struct ss_usage *usage, const char *name, const char *va
     } else if (strcmp(name, "deny") == 0) {
         if (!ss_deny_add(&gate->deny, value))
             ss_usage_error(usage, "option `--deny`: no rule `%s`", value);
+        /* What is denied is looked for, unless other options say that it is not to be. */
+        int rule = ss_rule_of(value);
+        if (rule >= 0 && !ss_rule_rows[rule].severity)
+            gate->options =
+                ss_text("rules=+%s%s%s", value, *gate->options ? ":" : "", gate->options);
     } else if (strcmp(name, "require-hooked") == 0) {
         gate->require_hooked = true;
     } else if (strcmp(name, "options") == 0) {

@@ -135,8 +135,9 @@ void ss_read_sums(struct ss_reader *reader, struct ss_run *run, const json_t *re
             continue;
         run->expected[row] = ss_count_of(rule, "fingerprints");
         const char *severity = json_string_value(json_object_get(rule, "severity"));
-        seen->rules_off[row] |=
-            severity && strcmp(severity, "off") == 0 && ss_rule_rows[row].severity;
+        bool off = severity && strcmp(severity, "off") == 0;
+        seen->rules_off[row] |= off && ss_rule_rows[row].severity;
+        seen->not_looked[row] += off;
     }
     add_silent(run, json_object_get(record, "silent"));
     add_apart(seen, json_object_get(record, "apart"));

@@ -270,6 +270,7 @@ static int follow(const struct settings *settings, struct ss_report *report, cha
         return SS_EXIT_UNREADABLE;
     if (!ss_follow(report, *paths ? paths : last, &settings->style, out))
         return ferror(out) ? not_written(settings, errno) : SS_EXIT_UNREADABLE;
+    ss_deny_check(report, &settings->deny);
     return conclude(settings, report, out);
 }
 
@@ -286,6 +287,7 @@ int ss_report(int argc, char **argv)
     if (!report.files && !report.problems && settings.style.format->marked && !report.nothing_why)
         return settings.require_hooked ? SS_EXIT_UNREADABLE : 0; /* it was clean, which was said */
 
+    ss_deny_check(&report, &settings.deny);
     /* What cannot be read is said on stderr too: the report may go to a file. */
     bool unreadable = ss_report_unreadable(&report);
     for (const struct ss_problem *problem = report.problems; problem; problem = problem->next)

@@ -299,6 +299,7 @@ struct ss_seen {
     uint64_t created, entered, exited, closed, threads, instances, lookups, table_limit;
     uint64_t not_judged, not_judged_threads, suppressed;
     bool rules_off[SS_RULE_COUNT]; /* by options, and not by default */
+    uint64_t not_looked[SS_RULE_COUNT]; /* processes that did not look for the rule, be it by default */
     const char *apart[16];         /* objects with tracing that dlmopen loaded; NULL: no more */
     struct {
         const char *reason;
@@ -543,6 +544,9 @@ struct ss_deny {
 };
 /* False where word is neither a rule nor `warnings`. */
 bool ss_deny_add(struct ss_deny *deny, const char *word);
+/* Makes it a problem of the report where a rule that deny names was not looked for: what does not stray by it
+ * may. Once all is read. */
+void ss_deny_check(struct ss_report *report, const struct ss_deny *deny);
 /* Whether a violation counts; and how many errors and warnings do. deny may be NULL. */
 bool ss_deny_counts(const struct ss_deny *deny, const struct ss_violation *violation);
 void ss_deny_count(const struct ss_report *report, const struct ss_deny *deny, uint64_t *errors,

@@ -204,6 +204,7 @@ static int conclude(const struct ss_gate *gate, const char *directory, const cha
                     token ? token : ""); /* that there is none is no problem here */
     ss_log_end(&report);
     ss_log_place_check(&report, directory);
+    ss_deny_check(&report, &gate->deny);
     ss_report_prepare(&report, &gate->style);
     /* Whoever reads the logs of a batch may find its programs gone. Where this cannot be written, they have no
      * names then. */

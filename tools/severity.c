@@ -18,6 +18,16 @@ bool ss_deny_add(struct ss_deny *deny, const char *word)
     return true;
 }
 
+void ss_deny_check(struct ss_report *report, const struct ss_deny *deny)
+{
+    for (int rule = 0; rule < SS_RULE_COUNT; rule++)
+        if (deny->rules[rule] && report->seen.not_looked[rule])
+            ss_report_problem(report, false, ss_text("--deny %s", ss_rule_rows[rule].code),
+                              "%s did not look for it: `run --options rules=+%s` does",
+                              ss_count_text(report->seen.not_looked[rule], "process"),
+                              ss_rule_rows[rule].code);
+}
+
 bool ss_deny_counts(const struct ss_deny *deny, const struct ss_violation *violation)
 {
     if (violation->suspicion)

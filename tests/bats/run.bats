@@ -43,6 +43,20 @@ run_command() {
     assert_equal "$status" 66
 }
 
+@test "a rule that is denied is looked for, and where it is not, that is no success" {
+    run_under --deny out-of-order-exit "$c/legal_out_of_order"
+    assert_equal "$status" 66
+    assert_regex "$stderr" 'warning\[out-of-order-exit\]'
+    run_under --deny out-of-order-exit --options rules=-out-of-order-exit "$c/legal_out_of_order"
+    assert_equal "$status" 125
+    assert_regex "$stderr" '--deny out-of-order-exit: 1 process did not look for it: `run --options rules=\+out-of-order-exit` does'
+    run_under "$c/legal_out_of_order"
+    assert_success
+    run "$STRAYSPAN" report --deny out-of-order-exit "$strayspan_dir"
+    assert_equal "$status" 2
+    assert_output --partial 'did not look for it'
+}
+
 @test "the program's own status and signal come through, whatever was found" {
     run_under "$c/ends" exit
     assert_equal "$status" 5
