@@ -185,14 +185,19 @@ static void print_spanless(FILE *out, const struct ss_report *report)
                     whys[i]);
 }
 
-/* The suppressions that held nothing back. */
+/* The suppressions that held nothing back, or that were for a report of the time. */
 static void print_unused(FILE *out, const struct ss_report *report)
 {
     enum { LINES = 16 };
     uint64_t unused = 0;
-    for (const struct ss_suppressions *at = report->suppressions; at; at = at->next)
-        if (!at->count && unused++ < LINES)
-            fprintf(out, "note:    unused suppression: %s\n", clean(at->text));
+    for (const struct ss_suppressions *at = report->suppressions; at; at = at->next) {
+        if (at->count || unused++ >= LINES)
+            continue;
+        bool elsewhere = ss_suppressions_elsewhere(at);
+        fprintf(out, "note:    %s: %s%s\n",
+                elsewhere ? "not in force here is the run's suppression" : "unused suppression",
+                clean(at->text), elsewhere ? " (--suppressions FILE)" : "");
+    }
     if (unused > LINES)
         fprintf(out, "note:    and %s\n", ss_count_text(unused - LINES, "more unused suppression"));
 }

@@ -87,6 +87,15 @@ void ss_suppressions_logged(struct ss_report *report, const json_t *list)
     }
 }
 
+bool ss_suppressions_elsewhere(const struct ss_suppressions *suppression)
+{
+    const struct ss_suppression_line *line = &suppression->line;
+    bool function = false;
+    for (unsigned i = 0; i < line->count; i++)
+        function |= line->terms[i].key == SS_SUPPRESSION_FUNCTION;
+    return function && !suppression->in_force && !suppression->count;
+}
+
 void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions *more)
 {
     for (; more; more = more->next)

@@ -29,6 +29,10 @@ void ss_suppressions_load(const struct ss_usage *usage, const char *path,
  * back is not held back from what others logged. */
 void ss_suppressions_logged(struct ss_report *report, const json_t *list);
 
+/* Whether one may have held something back in another report, as its run has told of it alone, and names a function,
+ * which are known to reports alone. */
+bool ss_suppressions_elsewhere(const struct ss_suppressions *suppression);
+
 /* Adds those of a file to the report's; more than once is as good as once. */
 void ss_suppressions_add(struct ss_report *report, const struct ss_suppressions *more);
 

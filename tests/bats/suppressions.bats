@@ -90,7 +90,7 @@ suppressions() {
     suppressions '*:function=helper'
     STRAYSPAN_OPTIONS=suppressions=$PWD/supp run_under "$c/foreign_thread_exit"
     assert_equal "$status" 66
-    assert_regex "$stderr" 'unused suppression: \*:function=helper'
+    assert_regex "$stderr" 'note:    not in force here is the run.s suppression: \*:function=helper \(--suppressions FILE\)'
     report --check "$told" "$strayspan_log"
     assert_equal "$status" 1
     assert_line 'found:   1 error'
