@@ -155,7 +155,7 @@ static void print_where(FILE *out, const struct ss_violation *violation)
 
     const char *program = frame && frame->address.binary ? frame->address.binary->path : NULL;
     const char *note = site->present ? ss_arrow_note(violation) : NULL;
-    bool noted = own && ss_terminal_source(out, frame->file, frame->line, program,
+    bool noted = own && ss_terminal_source(out, frame->file, frame->line, program, violation->time,
                                            source_words(kind), note ? note : "");
     /* What is said beside the caret of other rules, the table and the stacks say too. */
     if (note && !noted && violation->parks.present)

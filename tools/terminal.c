@@ -61,17 +61,20 @@ bool ss_terminal_write(FILE *out, enum ss_colour colour, const char *text, size_
 }
 
 /* The text of a source file, NULL where it cannot be shown. */
-static char *read_source(const char *file, const char *program)
+static char *read_source(const char *file, const char *program, int64_t time)
 {
     struct stat source, binary;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return NULL;
     char *text = NULL;
-    /* A file that was written after the program was built may have other lines at that number. */
-    bool usable = fstat(fd, &source) == 0 && S_ISREG(source.st_mode) &&
-                  source.st_size <= SOURCE_MAX &&
-                  (!program || stat(program, &binary) != 0 || source.st_mtime <= binary.st_mtime);
+    /* A file that was written after the program was built may have other lines at that number; and the program may
+     * have been built again since. */
+    bool usable =
+        fstat(fd, &source) == 0 && S_ISREG(source.st_mode) && source.st_size <= SOURCE_MAX &&
+        (!program || stat(program, &binary) != 0 || source.st_mtime <= binary.st_mtime) &&
+        (time < 0 ||
+         (int64_t)source.st_mtim.tv_sec * 1000000 + source.st_mtim.tv_nsec / 1000 <= time);
     if (usable && (text = calloc(1, (size_t)source.st_size + 1))) {
         ssize_t got = read(fd, text, (size_t)source.st_size);
         if (got <= 0) {
@@ -84,9 +87,9 @@ static char *read_source(const char *file, const char *program)
 }
 
 bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *program,
-                        const char *const *words, const char *note)
+                        int64_t time, const char *const *words, const char *note)
 {
-    char *text = file && line ? read_source(file, program) : NULL;
+    char *text = file && line ? read_source(file, program, time) : NULL;
     if (!text)
         return false;
     char *at = text;

@@ -3,6 +3,7 @@
 #define SS_TERMINAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Text to be written holds these marks, which become colours or nothing. Any other control
@@ -23,9 +24,9 @@ int ss_colour_of(const char *word);
 bool ss_terminal_write(FILE *out, enum ss_colour colour, const char *text, size_t length);
 
 /* Prints the line of a source file, where that is an ordinary readable text file that is not newer
- * than the program, with a caret under that of words (may be NULL) which is in it, and note beside the
+ * than the program, nor than what happened in it at that time (microseconds since 1970; -1: not known), with a caret under that of words (may be NULL) which is in it, and note beside the
  * caret. Returns whether there was a word, and so the note is told. */
 bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *program,
-                        const char *const *words, const char *note);
+                        int64_t time, const char *const *words, const char *note);
 
 #endif

@@ -405,6 +405,22 @@ END
     done
 }
 
+@test "a source that was written since is not quoted, though the program was built of it again" {
+    cd "$BATS_TEST_TMPDIR"
+    cp "$root"/tests/programs/c/{exit_without_enter.c,spans.h} .
+    sed -i "s|\"../../../shim/|\"$root/shim/|" spans.h
+    local compile=("${CC:-cc}" -g -I"$root" -I"$root/shim" -o app exit_without_enter.c -pthread)
+    "${compile[@]}"
+    strayspan_run ./app
+    report "$strayspan_log"
+    assert_line --regexp '^[0-9]+ \|     strayspan_exit\(&first_subscriber, span\);'
+    sed -i '1i /* One line more. */' exit_without_enter.c
+    "${compile[@]}"
+    report "$strayspan_log"
+    assert_output --partial 'error[exit-without-enter]'
+    refute_line --regexp '^[0-9]+ \|'
+}
+
 @test "a run that left no log has left word why: its report says so, in each format" {
     run_bare "$STRAYSPAN" run --log-dir "$BATS_TEST_TMPDIR/logs" true
     said=$stderr
