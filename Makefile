@@ -28,7 +28,7 @@ shim_ldflags = -shared -nostdlib -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,-z,no
 # Code that knows nothing of the process that it is in, most of which reads a module's memory: the command reads the
 # image of a file with it. It is bound to its place, where that of a program may not be (hence -fPIE, -pie).
 shared_sources = $(addprefix shim/,module_image.c discover.c symbol_tables.c elf_symbols.c method_names.c closers.c \
-	debug_file.c closer_code.c signature.c instructions.c metadata.c suppression_lines.c)
+	debug_file.c closer_code.c signature.c instructions.c metadata.c suppression_lines.c source_paths.c)
 tools_cflags = -std=gnu11 -fPIE -D_GNU_SOURCE $(warnings)
 tools_libs = -ldw -lelf -ljansson -liberty -lz
 

@@ -13,6 +13,7 @@
 #include "lock.h"
 #include "options.h"
 #include "prim.h"
+#include "source_paths.h"
 #include "suppressions.h"
 
 enum { FINGERPRINTS_MAX = 65536, CONSEQUENCES_MAX = 4096 };
@@ -106,43 +107,12 @@ static uint64_t mix_text(uint64_t hash, const char *text)
 
 static const uint64_t hash_start = 0xcbf29ce484222325u;
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Whether text begins with `-1.2.3`, what a crate's folder ends with; end is set behind it. */
-static bool at_version(const char *text, const char **end)
-{
-    if (text[0] != '-' || !is_digit(text[1]))
-        return false;
-    unsigned dots = 0;
-    const char *at = text + 1;
-    for (; *at && *at != '/'; at++)
-        dots += *at == '.' && is_digit(at[1]);
-    *end = at;
-    return dots >= 2 && *at == '/';
-}
-
-/* A file without what changes when a crate is rebuilt elsewhere or updated: from `crate-1.2.3/` on,
- * the version removed. */
 static uint64_t mix_file(uint64_t hash, const char *file)
 {
-    const char *start = file, *behind = NULL, *dash = NULL;
-    for (const char *at = file; at && *at; at++) {
-        const char *end;
-        if (!at_version(at, &end))
-            continue;
-        const char *crate = at;
-        while (crate > file && crate[-1] != '/')
-            crate--;
-        start = crate;
-        dash = at;
-        behind = end;
-    }
-    if (!behind)
-        return mix_text(hash, file);
-    return mix_text(mix(hash, start, (size_t)(dash - start)), behind);
+    if (!file)
+        return mix_text(hash, NULL);
+    struct ss_stable_path path = ss_stable_path_of(file);
+    return mix_text(mix(hash, path.crate, path.crate_length), path.rest);
 }
 
 static uint64_t mix_address(uint64_t hash, uintptr_t address)

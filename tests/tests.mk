@@ -75,6 +75,8 @@ unit_cfi = shim/cfi.c shim/cfi_expression.c shim/cfi_program.c
 unit_flags_cfi = -lunwind -Wl,-z,lazy
 unit_suppressions = shim/suppression_lines.c
 unit_flags_suppressions = -fsanitize=address,undefined
+unit_source_paths = shim/source_paths.c
+unit_flags_source_paths = -fsanitize=address,undefined
 unit_names = shim/name_kinds.c
 unit_flags_names = -fsanitize=address
 unit_signature = shim/signature.c shim/instructions.c

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../shim/source_paths.h"
 #include "command_line.h"
 #include "commands.h"
 #include "render.h"
@@ -51,16 +52,14 @@ static char *pattern_of(const char *text)
     return pattern;
 }
 
-/* A file of a crate in any release of it, as the group has it: from the crate's folder on. */
+/* A file of a crate, wherever that lies and in any release of it, as the group has it. */
 static const char *file_pattern(const char *file)
 {
-    const char *crate, *version;
-    if (!ss_crate_of_path(file, &crate, &version))
-        return pattern_of(file);
-    const char *folder = strstr(file, ss_text("/%s-%s/", crate, version));
-    return folder ? ss_text("%s-*%s", pattern_of(crate),
-                            pattern_of(folder + 2 + strlen(crate) + strlen(version)))
-                  : pattern_of(file);
+    struct ss_stable_path path = ss_stable_path_of(file);
+    if (path.rest == path.crate + path.crate_length)
+        return pattern_of(path.crate);
+    return ss_text("%s-*%s", pattern_of(ss_text_copy(path.crate, path.crate_length)),
+                   pattern_of(path.rest));
 }
 
 static const char *line_of(const struct ss_violation *violation)

@@ -242,6 +242,47 @@ END
     assert_equal "$status" 1
 }
 
+# Builds the program from the source file $1, and logs it to the folder $2.
+place_and_log() {
+    mkdir -p "${1%/*}"
+    cp "$root/tests/programs/c/foreign_thread_exit.c" "$1"
+    cc -g -O1 -fexceptions -I"$root/tests/programs/c" -o app "$PWD/$1" -pthread -ldl
+    log_of "$2" ./app
+}
+
+@test "groups and suppressions hold where a dependency, a checkout or a doctest lies elsewhere" {
+    local one other n=0
+    while read -r one other; do
+        rm -rf old new
+        place_and_log "$one" old
+        place_and_log "$other" new
+        compare old new
+        assert_equal "$status $other" "0 $other"
+        assert_line '0 new, 0 gone, 1 unchanged'
+        "$STRAYSPAN" suppress old >supp
+        refute_regex "$(grep -v '^#' supp)" "$PWD|/tmp|a1b2c3d|0123456789abcdef"
+        report --check --suppressions supp new
+        assert_success
+        assert_line 'unseen:  1 violation suppressed'
+        strayspan_run --options suppressions=supp ./app
+        assert_no_violations
+        n=$((n + 1))
+    done <<'END'
+one/rustdoctestT0zZqw/doctest_bundle_2024.c tmp/rustdoctestWGs8P2/doctest_bundle_2024.c
+.cargo/git/checkouts/held-0123456789abcdef/a1b2c3d/src/f.c cargo/git/checkouts/held-0123456789abcdef/d4e5f60/src/f.c
+.cargo/git/checkouts/all-0123456789abcdef/a1b2c3d/held/src/f.c all/held/src/f.c
+one/app/vendor/held/src/f.c two/app-1.2.3/vendor/held/src/f.c
+one/src/app/vendor/held/src/net/f.c held/src/net/f.c
+one/target/debug/build/app-0123456789abcdef/out/f.c two/target/release/build/app-fedcba9876543210/out/f.c
+END
+    assert_equal "$n" 6
+    # Not by the file's name alone.
+    rm -rf new
+    place_and_log two/other/src/f.c new
+    compare old new
+    assert_equal "$status" 1
+}
+
 check_builds() {
     local name=${1##*/}
     log_of "logs.$((++number))" "$1"
