@@ -129,9 +129,10 @@ static const char *file_like(const char *file, const char *name, size_t length)
 
 /* `a/src/lib.rs - … (line 11)`, as rustdoc calls it but for the item, for the frames of a doctest, which is in
  * a function `_doctest_main_a_src_lib_rs_11_0`, or, of several in one program, in a module `__doctest_0`, on a
- * thread with the first of its name. NULL where they tell nothing. */
+ * thread with the first of its name. The latter may be another one in each process of that program: they count
+ * where the violation is from the process in question. NULL where they tell nothing. */
 static const char *doctest_in(const struct ss_violation *violation, const struct ss_site *site,
-                              const char *label)
+                              const char *label, bool its)
 {
     static const char function[] = "::_doctest_main_", module[] = "::__doctest_";
     const struct ss_frames *frames = &site->frames;
@@ -151,7 +152,7 @@ static const char *doctest_in(const struct ss_violation *violation, const struct
                            file ? file : ss_text_copy(name, (size_t)(end - name)),
                            strtoul(end + 1, NULL, 10));
         }
-        if (number)
+        if (number && its)
             return ss_text("%s (number %lu by name)",
                            strchr(thread, '/') ? ss_text("%s\u2026", thread) : label,
                            strtoul(number + strlen(module), NULL, 10) + 1);
@@ -159,12 +160,12 @@ static const char *doctest_in(const struct ss_violation *violation, const struct
     return NULL;
 }
 
-static const char *doctest_of(const struct ss_violation *violation, const char *label)
+static const char *doctest_of(const struct ss_violation *violation, const char *label, bool its)
 {
     const char *test = NULL;
     for (int kind = 0; kind < SS_SITE_COUNT && !test; kind++)
         if (violation->sites[kind].present)
-            test = doctest_in(violation, &violation->sites[kind], label);
+            test = doctest_in(violation, &violation->sites[kind], label, its);
     return test;
 }
 
@@ -182,8 +183,8 @@ void ss_test_name(struct ss_violation *violation)
         const struct ss_process *process = seen->process;
         const char *label = ss_test_label(process);
         bool its = process->pid == violation->pid;
-        if (!seen->test && its && ss_test_is_doctest(process->program))
-            seen->test = doctest_of(violation, label ? label : "doctest");
+        if (!seen->test && ss_test_is_doctest(process->program))
+            seen->test = doctest_of(violation, label ? label : "doctest", its);
         if (!seen->test)
             seen->test = label;
         if (!seen->test && its)

@@ -167,6 +167,10 @@ END
     assert_line --regexp '^  --> orders/src/lib.rs:[0-9]+  orders::checkout'
     assert_output --partial 'in src/lib.rs - … (line 2)'
     refute_output --partial 'functions are not named'
+    # What is seen in two runs is one test.
+    WORKSPACE_BAD=1 under_cargo test -q --manifest-path "$shop" --doc
+    report "$logs"/*
+    assert_line --regexp 'in 2 of 2 processes: src/lib.rs - … \(line 2\); 2 times'
     # By its function it is known; and what was kept goes with the logs where nothing is left to tell.
     echo 'held-across-await:function=orders::checkout*' >"$BATS_TEST_TMPDIR/supp"
     logs=$logs.2

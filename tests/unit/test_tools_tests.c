@@ -55,22 +55,26 @@ static void test_doctest_label(void)
 static void test_doctest_names(void)
 {
     static const struct {
-        const char *function, *thread, *file, *want;
+        const char *function, *thread, *file, *want, *again; /* again: another process of it */
     } cases[] = {
         {"rust_out::main::_doctest_main_shop_src_my_orders_rs_11_0::{closure}", "main",
-         "shop/src/my-orders.rs", "shop/src/my-orders.rs - \u2026 (line 11)"},
+         "shop/src/my-orders.rs", "shop/src/my-orders.rs - \u2026 (line 11)",
+         "shop/src/my-orders.rs - \u2026 (line 11)"},
         {"rust_out::main::_doctest_main_src_lib_rs_7_2", "main", "/w/other.rs",
-         "src_lib_rs - \u2026 (line 7)"},
+         "src_lib_rs - \u2026 (line 7)", "src_lib_rs - \u2026 (line 7)"},
         {"doctest_bundle_2024::__doctest_4::main", "src/lib.rs - ta", "src/lib.rs",
-         "src/lib.rs - ta\u2026 (number 5 by name)"},
-        {"rust_out::main::_doctest_main_", "main", NULL, "doctest of shop"},
-        {"rust_out::helper", "main", "src/lib.rs", "doctest of shop"},
-        {NULL, "main", NULL, "doctest of shop"},
+         "src/lib.rs - ta\u2026 (number 5 by name)", "doctest of shop"},
+        {"rust_out::main::_doctest_main_", "main", NULL, "doctest of shop", "doctest of shop"},
+        {"rust_out::helper", "main", "src/lib.rs", "doctest of shop", "doctest of shop"},
+        {NULL, "main", NULL, "doctest of shop", "doctest of shop"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ss_process process = {
             .program = "/tmp/rustdoctestAb12/rust_out", .label = "doctest of shop", .pid = 7};
-        struct ss_sighting sighting = {.process = &process};
+        struct ss_process other = process;
+        other.pid = 8;
+        struct ss_sighting later = {.process = &other};
+        struct ss_sighting sighting = {.next = &later, .process = &process};
         struct ss_frame frame = {.function = cases[i].function};
         struct ss_violation violation = {
             .pid = 7, .seen_in = &sighting, .span = {.file = cases[i].file}};
@@ -78,6 +82,7 @@ static void test_doctest_names(void)
             .present = true, .thread = {.name = cases[i].thread}, .frames = {1, &frame}};
         ss_test_name(&violation);
         check("doctest", sighting.test, cases[i].want);
+        check("doctest again", later.test, cases[i].again);
     }
 }
 
