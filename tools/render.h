@@ -52,6 +52,24 @@ char *ss_plain_text(const struct ss_report *report, const struct ss_violation *v
  * is known. */
 const struct ss_frame *ss_primary_frame(const struct ss_violation *violation);
 
+/* Where a violation is, as the arrow under its title says. */
+struct ss_where {
+    const char *file; /* as the log or the debug information has it; NULL: not known */
+    unsigned line;
+    const char *place;            /* clean; NULL: not known */
+    const struct ss_frame *frame; /* NULL: not known */
+    bool exact;                   /* the line is the frame's, not the one where the span is made */
+};
+struct ss_where ss_where(const struct ss_violation *violation);
+
+/* `src/lib.rs:20  app::second, in app::tests::two`: another place of a violation. */
+const char *ss_other_place_text(const struct ss_violation *violation,
+                                const struct ss_other_place *place);
+
+/* How many other places are told in text, each in a line; and the line for those beyond, NULL: there are none. */
+enum { SS_OTHER_PLACES_SHOWN = 8 };
+const char *ss_more_places_text(const struct ss_violation *violation);
+
 /* ---- render_story.c -------------------------------------------------------------------------- */
 
 /* The table of what happened, a column for each thread, up to the moment of the violation. */

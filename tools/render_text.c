@@ -8,7 +8,7 @@
 #include "tests.h"
 #include "text.h"
 
-enum { STACK_SHOWN = 6, LINE_COLUMNS = 98 };
+enum { STACK_SHOWN = 6, LINE_COLUMNS = 98, TESTS_SHOWN = 4 };
 
 static const char *clean(const char *text)
 {
@@ -141,16 +141,14 @@ static const struct ss_frame *own_caller(const struct ss_frames *frames,
 static void print_where(FILE *out, const struct ss_violation *violation)
 {
     enum ss_site_kind kind = ss_arrow_site(violation);
+    const struct ss_where where = ss_where(violation);
     const struct ss_site *site = &violation->sites[kind];
-    const struct ss_frame *frame = ss_responsible_frame(&site->frames);
+    const struct ss_frame *frame = where.frame;
     const struct ss_site *created = &violation->sites[SS_SITE_CREATED];
     const char *call_site = ss_span_place(violation);
     bool own = frame && frame->kind == SS_FRAME_OWN && frame->file;
-    const char *place = frame ? ss_place_text(frame) : call_site;
-    if (call_site && (site == created ? !own : frame && !frame->line))
-        place = call_site;
-    if (place)
-        fprintf(out, SS_BLUE "  -->" SS_PLAIN " %s  %s\n", place,
+    if (where.place)
+        fprintf(out, SS_BLUE "  -->" SS_PLAIN " %s  %s\n", where.place,
                 frame ? ss_function_text(frame) : "");
 
     const char *program = frame && frame->address.binary ? frame->address.binary->path : NULL;
@@ -177,35 +175,60 @@ static void print_where(FILE *out, const struct ss_violation *violation)
     print_thread_origins(out, violation, asked);
 }
 
-/* In which process, where there are several, and how often; NULL: there is nothing to say. */
-static const char *times_text(const struct ss_violation *violation, const struct ss_report *report)
+/* In which of the processes, or tests, it was, and where at several places, that of its own one; NULL: there is
+ * nothing to say. */
+static const char *seen_in_text(const struct ss_violation *violation,
+                                const struct ss_report *report)
 {
-    bool several = report->processes && report->processes->next;
-    const char *times = violation->times > 1 ? ss_text("%llu times, this is the first",
-                                                       (unsigned long long)violation->times)
-                                             : NULL;
-    const char *tests = ss_test_names(violation, 4);
     uint64_t processes = 0;
     for (const struct ss_process *process = report->processes; process; process = process->next)
         processes++;
+    const char *names =
+        ss_test_known(violation) ? ss_test_names(violation, NULL, TESTS_SHOWN) : NULL;
     const char *program = violation->program ? strrchr(violation->program, '/') : NULL;
-    const char *where =
-        tests && processes > 1
-            ? ss_text("in %llu of %s: %s", (unsigned long long)violation->processes,
-                      ss_count_text(processes, "process"), tests)
-        : tests ? ss_text("in %s", tests)
-        : several
-            ? ss_text("in %s, pid %lld%s", program ? clean(program + 1) : "a process",
-                      (long long)violation->pid,
-                      violation->processes > 1
-                          ? ss_text(" and %s",
-                                    violation->processes == 2
-                                        ? "another process"
-                                        : ss_text("%llu other processes",
-                                                  (unsigned long long)violation->processes - 1))
-                          : "")
-            : NULL;
+    uint64_t others = violation->processes - 1;
+    const char *where = NULL, *places = NULL;
+    if (violation->other_place_count)
+        places = ss_text("at %s", ss_count_text(violation->other_place_count + 1, "place"));
+    if (processes > 1 && ss_test_known(violation))
+        where = ss_text("in %llu of %s", (unsigned long long)violation->processes,
+                        ss_count_text(processes, "process"));
+    else if (processes > 1)
+        where = ss_text("in %s, pid %lld%s", program ? clean(program + 1) : "a process",
+                        (long long)violation->pid,
+                        violation->processes < 2 ? ""
+                        : violation->processes == 2
+                            ? " and another process"
+                            : ss_text(" and %llu other processes", (unsigned long long)others));
+    if (places)
+        where = where ? ss_text("%s %s", where, places) : places;
+    if (names)
+        where = places  ? ss_text("%s, here in %s", where, names)
+                : where ? ss_text("%s: %s", where, names)
+                        : ss_text("in %s", names);
+    return where;
+}
+
+/* The same, and how often; NULL: there is nothing to say. */
+static const char *times_text(const struct ss_violation *violation, const struct ss_report *report)
+{
+    const char *times = violation->times > 1 ? ss_text("%llu times, this is the first",
+                                                       (unsigned long long)violation->times)
+                                             : NULL;
+    const char *where = seen_in_text(violation, report);
     return where && times ? ss_text("%s; %s", where, times) : where ? where : times;
+}
+
+/* Where else those of its group are that it tells of. */
+static void print_other_places(FILE *out, const struct ss_violation *violation)
+{
+    size_t shown = 0;
+    for (const struct ss_other_place *at = violation->other_places;
+         at && shown < SS_OTHER_PLACES_SHOWN; at = at->next, shown++)
+        fprintf(out, "   = also at %s\n", ss_other_place_text(violation, at));
+    const char *more = ss_more_places_text(violation);
+    if (more)
+        fprintf(out, "   = %s\n", more);
 }
 
 static void print_values(FILE *out, const struct ss_violation *violation)
@@ -337,6 +360,7 @@ void ss_print_violation(FILE *out, const struct ss_violation *violation,
             ss_title_text(violation));
     print_where(out, violation);
     ss_print_facts(out, violation, times_text(violation, report));
+    print_other_places(out, violation);
     if (style->with_values)
         print_values(out, violation);
     ss_print_story(out, violation);

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests.h"
 #include "text.h"
 
 enum { NAME_MAX_COLUMNS = 80, FUNCTION_MAX_COLUMNS = 100, SHORT_MAX_COLUMNS = 60 };
+enum { OTHER_PLACE_TESTS = 4 };
 
 const char *ss_duration_text(int64_t ns)
 {
@@ -181,6 +183,44 @@ char *ss_plain_text(const struct ss_report *report, const struct ss_violation *v
                                      : ss_text_copy("", 0);
     free(text);
     return without_marks(copy);
+}
+
+struct ss_where ss_where(const struct ss_violation *violation)
+{
+    enum ss_site_kind arrow = ss_arrow_site(violation);
+    const struct ss_frame *frame = ss_responsible_frame(&violation->sites[arrow].frames);
+    const char *call_site = ss_span_place(violation);
+    bool own = frame && frame->kind == SS_FRAME_OWN && frame->file;
+    if (call_site && (arrow == SS_SITE_CREATED ? !own : !frame || !frame->line))
+        return (struct ss_where){.file = violation->span.file,
+                                 .line = (unsigned)violation->span.line,
+                                 .place = call_site,
+                                 .frame = frame};
+    if (!frame)
+        return (struct ss_where){.place = call_site};
+    return (struct ss_where){.file = frame->file,
+                             .line = frame->line,
+                             .place = ss_place_text(frame),
+                             .frame = frame,
+                             .exact = frame->file && frame->line};
+}
+
+const char *ss_other_place_text(const struct ss_violation *violation,
+                                const struct ss_other_place *place)
+{
+    struct ss_where where = ss_where(place->violation);
+    const char *names = ss_test_names(violation, place, OTHER_PLACE_TESTS);
+    return ss_text("%s%s%s%s%s", where.place, where.frame ? "  " : "",
+                   where.frame ? ss_function_text(where.frame) : "", names ? ", in " : "",
+                   names ? names : "");
+}
+
+const char *ss_more_places_text(const struct ss_violation *violation)
+{
+    size_t count = violation->other_place_count;
+    return count > SS_OTHER_PLACES_SHOWN
+               ? ss_text("and at %s", ss_count_text(count - SS_OTHER_PLACES_SHOWN, "more place"))
+               : NULL;
 }
 
 const struct ss_frame *ss_primary_frame(const struct ss_violation *violation)

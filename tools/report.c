@@ -55,8 +55,10 @@ void ss_report_prepare(struct ss_report *report, const struct ss_style *style)
     ss_suppressions_add(report, style->suppressions);
     ss_suppress(report);
     ss_report_merge(report);
-    if (report->by_group)
+    if (report->by_group) {
         ss_report_merge_groups(report);
+        ss_find_places(report);
+    }
 }
 
 bool ss_report_write(struct ss_report *report, const struct ss_style *style, FILE *out)

@@ -217,11 +217,19 @@ struct ss_history {
     uint64_t left_out;
 };
 
+/* Where a violation is told that another one of its group was too, at another line (places.c). */
+struct ss_other_place {
+    struct ss_other_place *next;
+    const struct ss_violation *violation; /* the first one there */
+};
+
 /* One process image that a violation was seen in. */
 struct ss_sighting {
     struct ss_sighting *next;
     struct ss_process *process;
-    const char *test; /* in which of its tests; NULL: not known */
+    const struct ss_violation *violation; /* what was seen: another one may tell of it */
+    const struct ss_other_place *place;   /* NULL: where the violation is that tells of it */
+    const char *test;                     /* in which of its tests; NULL: not known */
 };
 
 struct ss_violation {
@@ -238,6 +246,8 @@ struct ss_violation {
     int64_t pid, time;
     uint64_t times, processes; /* processes: distinct ones among seen_in */
     struct ss_sighting *seen_in, *seen_last;
+    struct ss_other_place *other_places; /* of what it tells of, in the report by group alone */
+    size_t other_place_count;
 
     struct ss_span span;
     struct {
@@ -280,7 +290,7 @@ struct ss_process {
     uint64_t created;  /* spans; 0 without a summary */
     bool asked;        /* at one of its call sites, a subscriber was, be it to say no */
     uint64_t hooked;   /* tables, over its modules */
-    const struct ss_violation *counted_for; /* scratch of ss_take_sightings */
+    const struct ss_violation *counted_for; /* scratch of those who count a violation's processes */
 };
 
 struct ss_level_counts {
@@ -469,6 +479,12 @@ void ss_seen_in(struct ss_violation *violation, struct ss_process *process);
 
 /* Adds the sightings of another violation, which then gives up its own. */
 void ss_take_sightings(struct ss_violation *into, struct ss_violation *from);
+
+/* ---- places.c -------------------------------------------------------------------------------- */
+
+/* Finds at which places the misuses are that one violation of each group tells of, and says of each sighting at
+ * which of them it was. Their frames are filled. May be called again. */
+void ss_find_places(struct ss_report *report);
 
 /* ---- defects.c ------------------------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ void ss_seen_in(struct ss_violation *violation, struct ss_process *process)
         return;
     struct ss_sighting *seen = ss_keep(sizeof *seen);
     seen->process = process;
+    seen->violation = violation;
     append(violation, seen);
     violation->processes++;
 }

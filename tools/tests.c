@@ -192,33 +192,77 @@ void ss_test_name(struct ss_violation *violation)
     }
 }
 
-struct test {
-    const char *name;
+/* What is told of those who saw a violation: a test, or a program and how many processes of it. */
+struct name {
+    const char *text;
+    uint64_t processes; /* 0: a test */
     UT_hash_handle hh;
 };
 
-const char *ss_test_names(const struct ss_violation *violation, size_t max)
+static struct name *name_of(struct name **names, const char *text)
 {
-    struct test *tests = NULL, *test;
-    const char *text = NULL;
-    size_t shown = 0, more = 0;
-    for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
-        unsigned length = seen->test ? (unsigned)strlen(seen->test) : 0;
-        test = NULL;
-        if (length)
-            HASH_FIND(hh, tests, seen->test, length, test);
-        if (!length || test)
-            continue;
-        test = ss_keep(sizeof *test);
-        test->name = seen->test;
-        HASH_ADD_KEYPTR(hh, tests, test->name, length, test);
-        if (shown == max) {
-            more++;
-            continue;
-        }
-        const char *name = ss_text_clean_to(test->name, NAME_COLUMNS);
-        text = shown++ ? ss_text("%s, %s", text, name) : name;
+    struct name *name;
+    unsigned length = (unsigned)strlen(text);
+    HASH_FIND(hh, *names, text, length, name);
+    if (!name) {
+        name = ss_keep(sizeof *name);
+        name->text = text;
+        HASH_ADD_KEYPTR(hh, *names, name->text, length, name);
     }
-    HASH_CLEAR(hh, tests);
-    return more ? ss_text("%s and %zu more", text, more) : text;
+    return name;
+}
+
+static const char *file_name(const struct ss_process *process)
+{
+    const char *slash = process->program ? strrchr(process->program, '/') : NULL;
+    return slash ? slash + 1 : process->program ? process->program : "a process";
+}
+
+bool ss_test_known(const struct ss_violation *violation)
+{
+    const struct ss_sighting *seen = violation->seen_in;
+    while (seen && !seen->test)
+        seen = seen->next;
+    return seen;
+}
+
+/* Each name that a violation was seen under at a place, in their order. */
+static struct name *names_at(const struct ss_violation *violation,
+                             const struct ss_other_place *place)
+{
+    struct name *names = NULL;
+    for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next)
+        seen->process->counted_for = NULL;
+    for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next)
+        if (seen->test && seen->place == place)
+            seen->process->counted_for = violation;
+    for (int others = 0; others < 2; others++)
+        for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next) {
+            struct ss_process *process = seen->process;
+            if (seen->place != place || (process->pid != violation->pid) != others)
+                continue;
+            if (seen->test) {
+                name_of(&names, seen->test);
+            } else if (violation->processes > 1 && process->counted_for != violation) {
+                process->counted_for = violation;
+                name_of(&names, file_name(process))->processes++;
+            }
+        }
+    return names;
+}
+
+const char *ss_test_names(const struct ss_violation *violation, const struct ss_other_place *place,
+                          size_t max)
+{
+    struct name *names = names_at(violation, place);
+    const char *text = NULL;
+    size_t shown = 0, count = HASH_COUNT(names);
+    for (const struct name *at = names; at && shown < max; at = at->hh.next, shown++) {
+        const char *name = ss_text_clean_to(at->text, NAME_COLUMNS);
+        if (at->processes > 1)
+            name = ss_text("%s (%s)", name, ss_count_text(at->processes, "process"));
+        text = shown ? ss_text("%s, %s", text, name) : name;
+    }
+    HASH_CLEAR(hh, names);
+    return count > shown ? ss_text("%s and %zu more", text, count - shown) : text;
 }

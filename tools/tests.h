@@ -28,8 +28,13 @@ const char *ss_test_label(const struct ss_process *process);
  * an ellipsis. */
 void ss_test_name(struct ss_violation *violation);
 
-/* `orders::total, orders::tax and 12 more`: at most max of them, fit for a terminal; NULL
- * where none is known. */
-const char *ss_test_names(const struct ss_violation *violation, size_t max);
+/* Whether the name of any test is known that a violation was seen in. */
+bool ss_test_known(const struct ss_violation *violation);
+
+/* `orders::total, orders::tax and 12 more`: the tests that a violation was seen in at a place of it (NULL: its
+ * own), at most max of them, fit for a terminal. Of several processes, those without a test's name are named by
+ * their program. First what the process has that the violation's details are of. NULL: there is no name. */
+const char *ss_test_names(const struct ss_violation *violation, const struct ss_other_place *place,
+                          size_t max);
 
 #endif

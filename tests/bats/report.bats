@@ -536,6 +536,73 @@ CODE
         '[["exit-without-enter",4],["exit-without-enter",1]]'
 }
 
+# Makes the folder batch with the logs of four processes, as `cargo strayspan` has them, of one group at two lines:
+# two tests, one for each line, a program without a test's name at the first of them, and a clean one.
+make_batch() {
+    local name index=0
+    strayspan_run "$c/unrolled_exits"
+    mkdir batch
+    touch batch/processes
+    line=$(grep -n '^        EXITS;' "$root/tests/programs/c/unrolled_exits.c" | cut -d: -f1)
+    for name in one two '' clean; do
+        index=$((index + 1))
+        jq -nc --arg name "$name" --argjson index "$index" '[inputs]
+            | [.[] | select(.type == "violation") | .fingerprint] as $prints
+            | .[] | .run = "00000000000000f\($index)" | .pid = 7000 + $index
+            | if .type == "process" then .options.label = $name | .pid_start = $index else . end
+            | if .type == "violation" then .group = "00000000000000aa" else . end
+            | select(.type != "summary" and (.type != "violation" or
+                {one: $prints[0], two: $prints[-1], "": $prints[0]}[$name] == .fingerprint))' \
+            "$strayspan_log" >"batch/$index.jsonl"
+    done
+}
+
+@test "what many programs do wrong is told once, with each line that it is on, and whose it is" {
+    make_batch
+    report batch
+    assert_line 'found:   1 error'
+    assert_line --regexp "^  --> .*unrolled_exits\\.c:$line  main\$"
+    assert_line '   = in 3 of 4 processes at 2 places, here in one, unrolled_exits; 3 times, this is the first'
+    assert_line --regexp "^   = also at .*unrolled_exits\\.c:$((line + 1))  main, in two\$"
+    # On one line, whoever did it is named: as many as are counted.
+    rm batch/2.jsonl
+    report batch
+    assert_line '   = in 2 of 3 processes: one, unrolled_exits; 2 times, this is the first'
+    refute_output --partial 'also at'
+    # The process is named first that all the rest is told of, however many tests there are.
+    jq -c 'if .type == "violation" then .severity = "warning" else . end' batch/1.jsonl >warned
+    mv warned batch/1.jsonl
+    report batch
+    assert_line '   = in 2 of 3 processes: unrolled_exits, one; 2 times, this is the first'
+    # Not by group each is told.
+    rm -r batch
+    make_batch
+    rm batch/processes
+    report batch
+    assert_line 'found:   2 errors'
+    refute_output --partial ' at 2 places'
+    refute_output --partial 'also at'
+}
+
+@test "many lines of one group: the first of them, and how many more there are" {
+    strayspan_run "$c/many_misuses" 12
+    mkdir batch
+    touch batch/processes
+    # Without a stack it is known where the spans are made.
+    jq -c 'if .type == "violation" then .group = "00000000000000aa" | .exited.stack = [] else . end' \
+        "$strayspan_log" >batch/log.jsonl
+    report batch
+    assert_line '   = at 12 places; 12 times, this is the first'
+    assert_equal "$(grep -c '^   = also at .*many_misuses\.c:[2-9]$' <<<"$output")" 8
+    assert_line '   = and at 3 more places'
+    # Where one program has the code's own line, and another only those of the spans, it is told once.
+    jq -c 'if .type == "violation" then .group = "00000000000000aa" else . end
+        | .run = "00000000000000ff" | .pid += 1' "$strayspan_log" >batch/lines.jsonl
+    report batch
+    assert_line --regexp '^   = in many_misuses, pid [0-9]+ and another process; 24 times, this is the first$'
+    refute_output --partial 'also at'
+}
+
 @test "many distinct fingerprints are read in a time that grows with their number alone" {
     make_log
     # shellcheck disable=SC2016 # python's own

@@ -125,12 +125,13 @@ static void test_names(void)
         fprintf(stderr, "%d processes, not 5\n", (int)violation.processes);
         failures++;
     }
-    check("no name yet", ss_test_names(&violation, 4), NULL);
+    check("no name yet", ss_test_known(&violation) ? "a test" : ss_test_names(&violation, NULL, 4),
+          "my_app-0123456789abcdef (4 processes), app");
     ss_test_name(&violation);
-    check("names", ss_test_names(&violation, 4),
-          "my_app::orders::total, my_app::orders::tax, orders::all");
-    check("names, cut", ss_test_names(&violation, 2),
-          "my_app::orders::total, my_app::orders::tax and 1 more");
+    check("names", ss_test_names(&violation, NULL, 4),
+          "my_app::orders::total, my_app::orders::tax, orders::all, my_app-0123456789abcdef");
+    check("names, cut", ss_test_names(&violation, NULL, 2),
+          "my_app::orders::total, my_app::orders::tax and 2 more");
 }
 
 int main(void)
