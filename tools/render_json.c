@@ -240,14 +240,14 @@ static void set_particulars(json_t *object, const struct ss_violation *violation
         set(object, "above", call_site_value(&violation->above));
 }
 
-/* The tests that it was seen in, each once. */
-static json_t *tests_value(const struct ss_violation *violation)
+/* The tests that it was seen in, each once; at a place of it, or (NULL) anywhere. */
+static json_t *tests_value(const struct ss_violation *violation, const struct ss_other_place *place)
 {
     json_t *names = json_object(), *tests = json_array();
     const char *name;
     json_t *value;
     for (const struct ss_sighting *seen = violation->seen_in; seen; seen = seen->next)
-        if (seen->test)
+        if (seen->test && (!place || seen->place == place))
             set(names, seen->test, json_true());
     json_object_foreach(names, name, value)
     {
@@ -255,6 +255,25 @@ static json_t *tests_value(const struct ss_violation *violation)
     }
     json_decref(names);
     return tests;
+}
+
+static json_t *other_places_value(const struct ss_violation *violation)
+{
+    json_t *list = json_array();
+    for (const struct ss_other_place *at = violation->other_places; at; at = at->next) {
+        struct ss_where where = ss_where(at->violation);
+        const struct ss_frame *frame = where.frame;
+        json_t *item = json_object();
+        set(item, "file", ss_json_text(where.file));
+        set(item, "line", number_or_null(where.line, where.line != 0));
+        set(item, "place", ss_json_text(ss_place(where.file, where.line)));
+        set(item, "function", ss_json_text(frame ? frame->function : NULL));
+        set(item, "short",
+            ss_json_text(frame ? ss_short_function(frame->function, frame->name) : NULL));
+        set(item, "tests", tests_value(violation, at));
+        json_array_append_new(list, item);
+    }
+    return list;
 }
 
 static json_t *violation_value(const struct ss_violation *violation, bool with_values)
@@ -267,7 +286,9 @@ static json_t *violation_value(const struct ss_violation *violation, bool with_v
     set(object, "group", ss_json_text(violation->group));
     set(object, "times", json_integer((json_int_t)violation->times));
     set(object, "processes", json_integer((json_int_t)violation->processes));
-    set(object, "tests", tests_value(violation));
+    set(object, "tests", tests_value(violation, NULL));
+    if (violation->other_places)
+        set(object, "also_at", other_places_value(violation));
     set(object, "program", ss_json_text(violation->program));
     set(object, "pid", json_integer(violation->pid));
     set(object, "time_us", number_or_null(violation->time, violation->time >= 0));

@@ -87,21 +87,26 @@ static void print_row(FILE *out, const struct ss_violation *violation)
     const struct ss_frame *frame = ss_primary_frame(violation);
     const char *place = frame ? ss_place_text(frame) : ss_span_place(violation);
     const char *crate = violation->blame.crate;
+    const char *others =
+        violation->other_place_count
+            ? ss_text(" and %s", ss_count_text(violation->other_place_count, "more place"))
+            : NULL;
     const struct {
-        const char *text, *code; /* NULL for none */
+        const char *text, *code, *after; /* NULL for none */
     } cells[] = {
-        {word_of(violation), NULL},
-        {ss_text_clean(violation->rule_code), NULL},
-        {NULL, violation->span.present ? ss_span_text(&violation->span) : NULL},
-        {NULL, place},
+        {word_of(violation), NULL, NULL},
+        {ss_text_clean(violation->rule_code), NULL, NULL},
+        {NULL, violation->span.present ? ss_span_text(&violation->span) : NULL, NULL},
+        {NULL, place, others},
         {crate ? ss_text("%s: ", violation->blame.whose) : violation->blame.whose,
-         crate ? ss_text_clean(crate) : NULL},
+         crate ? ss_text_clean(crate) : NULL, NULL},
     };
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
         fputs("| ", out);
         print_escaped(out, cells[i].text ? cells[i].text : "");
         if (cells[i].code)
             print_code(out, cells[i].code);
+        print_escaped(out, cells[i].after ? cells[i].after : "");
         putc(' ', out);
     }
     fprintf(out, "| %llu |\n", (unsigned long long)violation->times);

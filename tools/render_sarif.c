@@ -58,6 +58,9 @@ static json_t *frame_location(const struct ss_frame *frame, const char *text)
     return frame && frame->file ? location(ss_place(frame->file, 0), frame->line, text) : NULL;
 }
 
+/* Code scanning takes 1000 locations for a result, and shows 100. */
+enum { OTHER_PLACES_MAX = 90 };
+
 /* Where a violation is: its own code's line, else where the span is made, else its program. */
 static json_t *main_location(const struct ss_violation *violation)
 {
@@ -80,6 +83,17 @@ static json_t *related_locations(const struct ss_violation *violation)
         set(at, "id", json_integer(kind + 1));
         json_array_append_new(list, at);
     }
+    json_int_t id = SS_SITE_COUNT;
+    for (const struct ss_other_place *other = violation->other_places;
+         other && id < SS_SITE_COUNT + OTHER_PLACES_MAX; other = other->next) {
+        struct ss_where where = ss_where(other->violation);
+        if (!where.file)
+            continue;
+        json_t *at = location(ss_place(where.file, 0), where.line,
+                              ss_text("also at %s", ss_other_place_text(violation, other)));
+        set(at, "id", json_integer(++id));
+        json_array_append_new(list, at);
+    }
     return list;
 }
 
@@ -94,6 +108,13 @@ static const char *message_text(const struct ss_violation *violation)
 {
     const struct ss_blame *blame = &violation->blame;
     char *text = ss_text("%s.", ss_title_text(violation));
+    size_t shown = 0;
+    for (const struct ss_other_place *at = violation->other_places;
+         at && shown < SS_OTHER_PLACES_SHOWN; at = at->next, shown++)
+        text = ss_text("%s\nAlso at %s.", text, ss_other_place_text(violation, at));
+    const char *more = ss_more_places_text(violation);
+    if (more)
+        text = ss_text("%s\n%s.", text, more);
     if (blame->text)
         text = ss_text("%s\nBlame: %s", text, ss_text_clean_to(blame->text, 600));
     for (size_t i = 0; i < 6 && blame->commands[i]; i++)

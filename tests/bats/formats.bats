@@ -190,6 +190,38 @@ END
     refute_line --regexp '^# h'
 }
 
+@test "of what many programs do wrong at several lines, each line is in every format, with its tests" {
+    strayspan_run "$c/unrolled_exits"
+    mkdir batch
+    touch batch/processes
+    jq -nc '[inputs] | [.[] | select(.type == "violation") | .fingerprint] as $prints
+        | .[], (.[] | .run = "00000000000000ff" | .pid += 1)
+        | (if .run == "00000000000000ff" then ["two", $prints[-1]] else ["one", $prints[0]] end) as [$name, $print]
+        | if .type == "process" then .options.label = $name else . end
+        | if .type == "violation" then .group = "00000000000000aa" else . end
+        | select(.type != "summary" and (.type != "violation" or .fingerprint == $print))' "$strayspan_log" >batch/log.jsonl
+    line=$(($(grep -n '^        EXITS;' "$root/tests/programs/c/unrolled_exits.c" | cut -d: -f1) + 1))
+    for format in json sarif markdown junit; do
+        report --format "$format" --output "out.$format" batch
+        assert_success
+    done
+    assert_json out.json
+    assert_equal "$(jq -c '.violations[] | [.tests, [.also_at[] | [.line, .function, .tests]]]' out.json)" \
+        "[[\"one\",\"two\"],[[$line,\"main\",[\"two\"]]]]"
+    assert_sarif out.sarif
+    run jq -r '.runs[0].results[] | .message.text, (.relatedLocations
+        | (map(.id) | length == (unique | length)), (.[-1] | .physicalLocation.region.startLine, .message.text))' out.sarif
+    assert_line --regexp "^Also at .*unrolled_exits\\.c:$line  main, in two\\.\$"
+    assert_line true
+    assert_line "$line"
+    assert_line --regexp "^also at .*unrolled_exits\\.c:$line  main, in two\$"
+    run cat out.markdown
+    assert_line --regexp '^\| error \| exit-without-enter \|.* and 1 more place \|'
+    assert_line --regexp "^   = also at .*unrolled_exits\\.c:$line  main, in two\$"
+    junit out.junit
+    grep "^   = also at .*unrolled_exits\\.c:$line  main, in two\$" out.junit
+}
+
 @test "markdown of very many violations: as long as a step summary may be, and what is left out is said" {
     strayspan_run "$c/many_misuses" 1
     python3 - "$strayspan_log" >many.log <<'END'

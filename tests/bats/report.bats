@@ -595,6 +595,8 @@ make_batch() {
     assert_line '   = at 12 places; 12 times, this is the first'
     assert_equal "$(grep -c '^   = also at .*many_misuses\.c:[2-9]$' <<<"$output")" 8
     assert_line '   = and at 3 more places'
+    report --format json batch
+    assert_equal "$(jq -c '[.violations[0].also_at[].line]' <<<"$output")" '[2,3,4,5,6,7,8,9,10,11,12]'
     # Where one program has the code's own line, and another only those of the spans, it is told once.
     jq -c 'if .type == "violation" then .group = "00000000000000aa" else . end
         | .run = "00000000000000ff" | .pid += 1' "$strayspan_log" >batch/lines.jsonl
