@@ -309,7 +309,8 @@ struct ss_seen {
     uint64_t created, entered, exited, closed, threads, instances, lookups, table_limit;
     uint64_t not_judged, not_judged_threads, suppressed;
     bool rules_off[SS_RULE_COUNT]; /* by options, and not by default */
-    uint64_t not_looked[SS_RULE_COUNT]; /* processes that did not look for the rule, be it by default */
+    uint64_t
+        not_looked[SS_RULE_COUNT]; /* processes that did not look for the rule, be it by default */
     const char *apart[16];         /* objects with tracing that dlmopen loaded; NULL: no more */
     struct {
         const char *reason;
