@@ -179,8 +179,10 @@ static void read_line(struct ss_reader *reader, const char *line, size_t length)
     bool ours = json_is_integer(version) && json_is_string(type) &&
                 json_is_string(json_object_get(record, "run"));
     if (!ours) {
-        if (reader->started || reader->stream || reader->broken || !is_foreign(reader))
+        if (reader->started || reader->stream || reader->broken || !is_foreign(reader)) {
             broken_line(reader);
+            reader->others |= !reader->stream && !find_record(&line, &length);
+        }
     } else if (json_integer_value(version) != SS_LOG_VERSION) {
         ss_report_problem(reader->report, true, reader->file,
                           "line %llu: a log of version %lld, and this strayspan (" SS_VERSION
@@ -242,8 +244,12 @@ static void report_broken(struct ss_reader *reader, bool cut)
     if (broken)
         ss_report_problem(reader->report, false, reader->file,
                           "%llu of its lines could not be read, the first is line %llu; all "
-                          "others are in this report",
-                          (unsigned long long)broken, (unsigned long long)reader->broken_first);
+                          "others are in this report%s",
+                          (unsigned long long)broken, (unsigned long long)reader->broken_first,
+                          reader->others ? ss_text("; where it is what a program wrote to standard "
+                                                   "error, among other lines: report - <%s",
+                                                   ss_text_shell(reader->file))
+                                         : "");
     if (cut)
         ss_report_problem(reader->report, false, reader->file,
                           "its last line, line %llu, is cut: the process was killed while it "

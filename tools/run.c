@@ -140,7 +140,7 @@ static const char *hooked_program(const struct ss_report *report, const char *pr
 static const char *why_nothing(const struct ss_report *report, char **argv, const char *path,
                                struct ss_probe *probe, const char **advice)
 {
-    const char *program = argv[0], *inner;
+    const char *program = argv[0], *inner = NULL;
     const struct ss_level_counts sites = ss_report_call_sites(report);
     const uint64_t filtered = sites.filtered, live = sites.live;
     uint64_t hooked = 0;
@@ -183,7 +183,8 @@ static const char *why_nothing(const struct ss_report *report, char **argv, cons
         *advice = probe->advice;
         return ss_text("%s: %s", program, probe->verdict);
     }
-    *advice = ss_text("see why: strayspan run --options verbosity=2 -- %s", program);
+    *advice = ss_text("see why: strayspan run --options verbosity=2 -- %s",
+                      ss_text_shell(inner ? inner : program));
     return ss_text("%s has `tracing` in it, but nothing in it was hooked: it never got so far, or "
                    "something took LD_PRELOAD away",
                    program);

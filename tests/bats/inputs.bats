@@ -147,6 +147,10 @@ os.execv(sys.argv[1], sys.argv[1:])' "$STRAYSPAN" report --check -
     assert_equal "$status" 1
     assert_output --partial 'error[foreign-thread-exit]'
     assert_output --partial '1 of its lines could not be read, the first is line 1'
+    { cat good.jsonl && echo 'the program says'; } >last.log
+    run_command 'report --check' last.log
+    assert_output --partial 'the first is line '
+    assert_output --partial 'where it is what a program wrote to standard error, among other lines: report - <last.log'
     grep -v '"violation"' first.log >nothing.log
     run_command 'report --check' nothing.log
     assert_equal "$status" 2
