@@ -59,7 +59,7 @@ struct ss_reader {
     bool started; /* a record was seen */
     bool stopped;
     uint64_t line, broken, broken_first;
-    bool others; /* a line that nothing of a record is in: somebody else's */
+    bool others;      /* a line that nothing of a record is in: somebody else's */
     const char *head; /* the first bytes of the file, while its first line is read */
     size_t head_length;
     struct ss_part *parts; /* the latest first */
