@@ -275,7 +275,10 @@ as_process() {
     [ "$(find "/proc/$follower/fd" -lname '*a.jsonl' | wc -l)" -eq 1 ]
     as_process 11 begin.part violation.part end.part | sed 's/"time":"30/"time":"31/' >logs/b.jsonl
     wait_for span_11
-    sleep 0.5
+    for _ in {1..100}; do
+        [ "$(find "/proc/$follower/fd" -lname '*.jsonl' | wc -l)" -gt 0 ] || break
+        sleep 0.1
+    done
     [ "$(find "/proc/$follower/fd" -lname '*.jsonl' | wc -l)" -eq 0 ]
     finish
     assert_success
