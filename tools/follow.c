@@ -403,18 +403,19 @@ static void say_waiting(struct following *following)
     }
 }
 
-static int64_t now_ms(void)
+/* The time that we have taken of the machine's. */
+static int64_t taken_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    struct timespec taken;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &taken);
+    return (int64_t)taken.tv_sec * 1000 + taken.tv_nsec / 1000000;
 }
 
-/* Waits for the turn after the one that began then: where there are many logs to look at, a tenth of the time
- * at most is spent on them. False: nobody reads what is written to out any more. */
-static bool wait_for_turn(int64_t begun, FILE *out, const sigset_t *signals)
+/* Waits for the turn after the one that began when so much was taken: where there are many logs to look at, a tenth
+ * of the time at most is spent on them. False: nobody reads what is written to out any more. */
+static bool wait_for_turn(int64_t before, FILE *out, const sigset_t *signals)
 {
-    int64_t rest = REST * (now_ms() - begun);
+    int64_t rest = REST * (taken_ms() - before);
     rest = rest < TURN_MS ? TURN_MS : rest > TURN_MS_MAX ? TURN_MS_MAX : rest;
     const struct timespec turn = {rest / 1000, rest % 1000 * 1000000};
     struct pollfd reader = {fileno(out), 0, 0};
@@ -455,7 +456,7 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
         return false;
     do {
         /* What was written before we were told to stop is read. */
-        const int64_t begun = now_ms();
+        const int64_t taken = taken_ms();
         over = stopped || is_over(&following);
         look_for_logs(&following);
         for (struct tail *tail = following.tails; tail; tail = tail->hh.next)
@@ -463,7 +464,7 @@ bool ss_follow(struct ss_report *report, char **paths, const struct ss_style *st
         say_waiting(&following);
         done = show(&following, style, out);
         if (!over && done)
-            read = wait_for_turn(begun, out, &before);
+            read = wait_for_turn(taken, out, &before);
     } while (!over && done && read);
     if (!read)
         raise(SIGPIPE); /* as a write would; where it is ignored, the next one tells */
