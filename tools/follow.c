@@ -80,7 +80,7 @@ static struct tail *add_tail(struct following *following, const char *path, bool
     struct tail *tail = ss_keep(sizeof *tail);
     *tail = (struct tail){.path = path,
                           .in_directory = in_directory,
-                          .reader = {.report = following->report, .file = path}};
+                          .reader = {.report = following->report, .file = path, .apart = true}};
     HASH_ADD_KEYPTR(hh, following->tails, tail->path, strlen(path), tail);
     following->report->files++;
     return tail;
@@ -194,8 +194,8 @@ static void revive(struct following *following, struct tail *tail)
     bool same = status.st_dev == last->device && status.st_ino == last->inode;
     if ((same && (uint64_t)status.st_size == read) || open_newest(following, tail) || !tail->count)
         return;
-    tail->reader =
-        (struct ss_reader){.report = following->report, .file = tail->path, .started = same};
+    tail->reader = (struct ss_reader){
+        .report = following->report, .file = tail->path, .apart = true, .started = same};
     tail->finished = tail->cut = false;
     if (same) {
         struct file *file = &tail->files[0];
@@ -386,7 +386,6 @@ static void finish_all(struct following *following)
             update(following, tail);
         finish(following, tail);
     }
-    ss_log_end(following->report);
 }
 
 static void say_waiting(struct following *following)

@@ -227,12 +227,11 @@ void ss_log_place_nothing(const struct ss_report *report, const char *directory)
 /* The next line, kept, without its end; NULL where it is empty or there is none. */
 static const char *next_line(FILE *in)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length = in ? getline(&line, &room, in) : -1;
-    const char *kept = length > 1 ? ss_text_copy(line, (size_t)length - 1) : NULL;
-    free(line);
-    return kept;
+    char line[1024];
+    if (!in || !fgets(line, sizeof line, in))
+        return NULL;
+    size_t length = strcspn(line, "\n");
+    return length ? ss_text_copy(line, length) : NULL;
 }
 
 bool ss_log_place_nothing_there(struct ss_report *report, const char *directory)

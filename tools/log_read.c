@@ -58,8 +58,10 @@ static struct ss_run *open_run(struct ss_reader *reader, const char *id, const j
         run->program_build_id = process->build_id;
     } else {
         run->process = process_of(reader, id, record);
-        HASH_ADD_STR(report->runs, id, run);
     }
+    run->shared = !process && !reader->apart;
+    if (run->shared)
+        HASH_ADD_STR(report->runs, id, run);
     return run;
 }
 
@@ -215,7 +217,7 @@ static void report_missing(struct ss_report *report, const struct ss_run *run)
 static void end_run(struct ss_report *report, struct ss_run *run)
 {
     struct ss_reader reader = {.report = report, .file = run->process->file};
-    if (!run->repeated)
+    if (run->shared)
         HASH_DEL(report->runs, run);
     ss_end_run(&reader, run);
     report_missing(report, run);
@@ -229,7 +231,7 @@ static void end_parts(struct ss_reader *reader)
     while (reader->parts) {
         struct ss_part *part = reader->parts;
         reader->parts = part->next;
-        if (part->run->repeated || part->run->process->summary)
+        if (!part->run->shared || part->run->process->summary)
             end_run(reader->report, part->run);
         free(part);
     }

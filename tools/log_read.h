@@ -38,6 +38,7 @@ struct ss_run {
     struct ss_binary *program;
     const char *program_path, *program_build_id;
     bool repeated;                      /* what is read of it now was read before: a file's own */
+    bool shared;                        /* it is in the report, for the files that are read next */
     uint64_t written[SS_RULE_COUNT];    /* first lines of a fingerprint */
     uint64_t expected[SS_RULE_COUNT];   /* how many the summary has counted */
     struct ss_found *found, *suspected; /* violations, suspicions: by fingerprint */
@@ -55,7 +56,8 @@ struct ss_part {
 struct ss_reader {
     struct ss_report *report;
     const char *file;
-    bool stream;  /* standard input: other lines may stand between the records */
+    bool stream; /* standard input: other lines may stand between the records */
+    bool apart; /* read at the same time as others: it has the whole of its runs, and shares none */
     bool started; /* a record was seen */
     bool stopped;
     uint64_t line, broken, broken_first;
@@ -84,7 +86,8 @@ bool ss_input_read(struct ss_reader *reader, struct ss_input *input);
 /* Ends an input whose end has been read: true where its last line is cut. fd stays open. */
 bool ss_input_end(struct ss_reader *reader, struct ss_input *input);
 
-/* Ends a reader: what could not be read is told. The rest of a run that has no summary may be elsewhere. */
+/* Ends a reader: what could not be read is told. The rest of a run that has no summary may be
+ * elsewhere, unless the reader is apart. */
 void ss_reader_end(struct ss_reader *reader, bool cut);
 
 /* Whether a directory's entry is a log by its name: for scandir. */

@@ -24,8 +24,8 @@ int ss_colour_of(const char *word);
 bool ss_terminal_write(FILE *out, enum ss_colour colour, const char *text, size_t length);
 
 /* Prints the line of a source file, where that is an ordinary readable text file that is not newer
- * than the program, nor than what happened in it at that time (microseconds since 1970; -1: not known), with a caret under that of words (may be NULL) which is in it, and note beside the
- * caret. Returns whether there was a word, and so the note is told. */
+ * than the program, nor than what happened in it at that time (microseconds since 1970; -1: not
+ * known), with a caret under that of words (may be NULL) which is in it, and note beside the caret. Returns whether there was a word, and so the note is told. */
 bool ss_terminal_source(FILE *out, const char *file, unsigned line, const char *program,
                         int64_t time, const char *const *words, const char *note);
 

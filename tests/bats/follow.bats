@@ -285,6 +285,25 @@ as_process() {
     assert_line --regexp '^seen: +2 processes'
 }
 
+@test "parts of one process's log that are followed side by side: told once, and one ends before the other" {
+    mkdir logs
+    # Memory that was given back is not what it was.
+    export MALLOC_PERTURB_=165
+    as_process 10 begin.part >logs/a.jsonl
+    follow logs
+    sleep 0.5
+    as_process 10 violation.part end.part >logs/b.jsonl
+    wait_for span_10
+    as_process 11 begin.part violation.part end.part >>logs/a.jsonl
+    wait_for span_11
+    as_process 10 violation.part end.part >logs/c.jsonl
+    finish
+    assert_success
+    assert_line 'found:   2 errors'
+    assert_line --regexp '^seen: +2 processes'
+    assert_equal "$(cat errors)" ''
+}
+
 @test "nobody reads what is told any more: it ends, as at a write" {
     cat begin.part violation.part >log
     run timeout 20 bash -c '"$STRAYSPAN" report --follow log | head -n 1; exit "${PIPESTATUS[0]}"'
