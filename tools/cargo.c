@@ -14,6 +14,7 @@
 #include "command_line.h"
 #include "commands.h"
 #include "gate.h"
+#include "log_place.h"
 #include "probe.h"
 #include "report.h"
 #include "shim_options.h"

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "log_place.h"
 #include "log_read.h"
 #include "render.h"
 #include "text.h"

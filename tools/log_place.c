@@ -1,6 +1,6 @@
 /* Where the logs of runs lie: $XDG_STATE_HOME/strayspan/<time>-<pid>-XXXXXX/, and `last`, a link to
  * the last run's. Called by run.c, cargo.c and report.c. */
-#include "report.h"
+#include "log_place.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 
 #include "kept_frames.h"
 #include "ordinary_file.h"
+#include "report.h"
 #include "text.h"
 
 /* The user's state directory for us; NULL where there is no home. */

@@ -14,6 +14,7 @@
 
 #include "file_kind.h"
 #include "kept_frames.h"
+#include "log_place.h"
 #include "text.h"
 
 enum { BUFFER_SIZE = 1 << 20, HEAD_LENGTH = 512, HEAD_KIND = 65536 };

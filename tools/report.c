@@ -11,6 +11,7 @@
 #include "command_line.h"
 #include "commands.h"
 #include "follow.h"
+#include "log_place.h"
 #include "suppressions.h"
 #include "tests.h"
 #include "text.h"

@@ -19,6 +19,7 @@
 #include "gate.h"
 #include "inner_program.h"
 #include "kept_frames.h"
+#include "log_place.h"
 #include "probe.h"
 #include "shim_options.h"
 #include "suppressions.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../shim/option_table.h"
+#include "log_place.h"
 #include "report.h"
 #include "text.h"
 
